@@ -22,13 +22,16 @@ SQLite::Database open_database(const std::string& path) {
 }  // namespace
 
 Database::Database(const std::string& path) : db_(open_database(path)) {
-  db_.exec("PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA foreign_keys=ON;"
-           "PRAGMA cache_size=-512;");
+  db_.exec(
+      "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA foreign_keys=ON;"
+      "PRAGMA cache_size=-512;");
 }
 
 void Database::ensure_schema(std::string_view room, int version, const std::string& sql) {
   if (!db_.tableExists("schema_versions")) {
-    db_.exec("CREATE TABLE IF NOT EXISTS schema_versions(room TEXT PRIMARY KEY, version INTEGER NOT NULL)");
+    db_.exec(
+        "CREATE TABLE IF NOT EXISTS schema_versions(room TEXT PRIMARY KEY, version INTEGER NOT "
+        "NULL)");
   }
   auto current = [&] {
     SQLite::Statement query(db_, "SELECT version FROM schema_versions WHERE room=?");
@@ -38,8 +41,9 @@ void Database::ensure_schema(std::string_view room, int version, const std::stri
   int found = current();
   if (found == version) return;
   if (found > version) {
-    throw Error("the state database was written by a newer pcompose (" + std::string(room) + " schema " +
-                std::to_string(found) + ", this program knows " + std::to_string(version) + ")");
+    throw Error("the state database was written by a newer pcompose (" + std::string(room) +
+                " schema " + std::to_string(found) + ", this program knows " +
+                std::to_string(version) + ")");
   }
   Transaction transaction(*this);
   if (current() == version) return;  // another process was quicker

@@ -9,26 +9,28 @@
 
 namespace pcompose {
 
-// WAL, synchronous=NORMAL, foreign keys on, waits up to 10 s for another process's transaction. A room keeps
-// its own tables and makes them with ensure_schema(). Use from one thread at a time.
+// WAL, synchronous=NORMAL, foreign keys on, waits up to 10 s for another process's transaction. A
+// room keeps its own tables and makes them with ensure_schema(). Use from one thread at a time.
 class Database {
  public:
   // Makes the file (0600) where there is none. Throws Error naming it.
   explicit Database(const std::string& path);
 
   [[nodiscard]] SQLite::Database& get() { return db_; }
-  // Runs `sql` (CREATE TABLE IF NOT EXISTS …) once per room and version. Throws Error where the database was
-  // written by a newer pcompose.
+  // Runs `sql` (CREATE TABLE IF NOT EXISTS …) once per room and version. Throws Error where the
+  // database was written by a newer pcompose.
   void ensure_schema(std::string_view room, int version, const std::string& sql);
 
  private:
   SQLite::Database db_;
 };
 
-// BEGIN IMMEDIATE … COMMIT: takes the write lock at once, so that two writers wait instead of failing halfway.
+// BEGIN IMMEDIATE … COMMIT: takes the write lock at once, so that two writers wait instead of
+// failing halfway.
 class Transaction {
  public:
-  explicit Transaction(Database& db) : transaction_(db.get(), SQLite::TransactionBehavior::IMMEDIATE) {}
+  explicit Transaction(Database& db)
+      : transaction_(db.get(), SQLite::TransactionBehavior::IMMEDIATE) {}
   void commit() { transaction_.commit(); }
 
  private:

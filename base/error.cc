@@ -56,7 +56,8 @@ std::string Diagnostic::str() const {
   return text + message;
 }
 
-ComposeError::ComposeError(std::vector<Diagnostic> diagnostics) : diagnostics_(std::move(diagnostics)) {
+ComposeError::ComposeError(std::vector<Diagnostic> diagnostics)
+    : diagnostics_(std::move(diagnostics)) {
   for (const Diagnostic& d : diagnostics_) text_ += (text_.empty() ? "" : "\n") + d.str();
 }
 

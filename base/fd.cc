@@ -1,12 +1,11 @@
 #include "base/fd.h"
 
+#include <array>
+#include <cerrno>
 #include <fcntl.h>
 #include <linux/openat2.h>
 #include <sys/syscall.h>
 #include <unistd.h>
-
-#include <array>
-#include <cerrno>
 
 #include "base/error.h"
 
@@ -44,7 +43,8 @@ Fd open_within(int root, const std::string& path, int flags, Resolve how, mode_t
   open_how request{};
   request.flags = static_cast<unsigned>(flags | O_CLOEXEC);
   request.mode = (flags & (O_CREAT | O_TMPFILE)) != 0 ? mode : 0;
-  request.resolve = (how == Resolve::beneath ? RESOLVE_BENEATH : RESOLVE_IN_ROOT) | RESOLVE_NO_MAGICLINKS;
+  request.resolve =
+      (how == Resolve::beneath ? RESOLVE_BENEATH : RESOLVE_IN_ROOT) | RESOLVE_NO_MAGICLINKS;
   long fd = -1;
   do {
     fd = ::syscall(SYS_openat2, root, path.c_str(), &request, sizeof request);

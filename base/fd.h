@@ -1,16 +1,15 @@
 // Owner of a file descriptor.
 #pragma once
 
-#include <sys/types.h>
-
 #include <string>
 #include <string_view>
+#include <sys/types.h>
 #include <utility>
 
 namespace pcompose {
 
-// Move-only owner of one descriptor. Everything we open is close-on-exec: a descriptor reaches another
-// program only where it is handed over on purpose (SpawnOptions::fds, SCM_RIGHTS).
+// Move-only owner of one descriptor. Everything we open is close-on-exec: a descriptor reaches
+// another program only where it is handed over on purpose (SpawnOptions::fds, SCM_RIGHTS).
 class Fd {
  public:
   Fd() = default;
@@ -36,8 +35,9 @@ class Fd {
 Fd open_file(const std::string& path, int flags, mode_t mode = 0);
 // openat(2) with O_CLOEXEC added. Throws Error naming the path.
 Fd open_at(int dir, const std::string& path, int flags, mode_t mode = 0);
-// openat2(2) with RESOLVE_BENEATH, or RESOLVE_IN_ROOT where the path may be absolute or hold links that are
-// meant from `root` (a container's image). Never leaves `root`. Throws Error naming the path.
+// openat2(2) with RESOLVE_BENEATH, or RESOLVE_IN_ROOT where the path may be absolute or hold links
+// that are meant from `root` (a container's image). Never leaves `root`. Throws Error naming the
+// path.
 enum class Resolve { beneath, in_root };
 Fd open_within(int root, const std::string& path, int flags, Resolve how, mode_t mode = 0);
 

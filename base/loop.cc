@@ -24,7 +24,8 @@ Task<> Event::wait() {
   if (set_) co_return;
   boost::system::error_code ec;
   co_await timer_.async_wait(asio::redirect_error(asio::use_awaitable, ec));
-  // pulse() and a cancelled coroutine look alike to the timer; only the coroutine knows which it was.
+  // pulse() and a cancelled coroutine look alike to the timer; only the coroutine knows which it
+  // was.
   if ((co_await asio::this_coro::cancellation_state).cancelled() != asio::cancellation_type::none) {
     throw boost::system::system_error(asio::error::operation_aborted);
   }
@@ -38,18 +39,20 @@ struct TaskGroup::State {
   std::exception_ptr first;
 };
 
-TaskGroup::TaskGroup(asio::any_io_executor executor) : state_(std::make_shared<State>(std::move(executor))) {}
+TaskGroup::TaskGroup(asio::any_io_executor executor)
+    : state_(std::make_shared<State>(std::move(executor))) {}
 
 TaskGroup::~TaskGroup() { cancel(); }
 
 void TaskGroup::spawn(Task<> task) {
   auto signal = state_->running.emplace(state_->running.end());
-  asio::co_spawn(state_->executor, std::move(task),
-                 asio::bind_cancellation_slot(signal->slot(), [state = state_, signal](std::exception_ptr e) {
-                   if (e && !state->first && !is_cancellation(e)) state->first = e;
-                   state->running.erase(signal);
-                   state->changed.pulse();
-                 }));
+  asio::co_spawn(
+      state_->executor, std::move(task),
+      asio::bind_cancellation_slot(signal->slot(), [state = state_, signal](std::exception_ptr e) {
+        if (e && !state->first && !is_cancellation(e)) state->first = e;
+        state->running.erase(signal);
+        state->changed.pulse();
+      }));
 }
 
 void TaskGroup::cancel() {

@@ -29,7 +29,8 @@ class Event {
   [[nodiscard]] bool is_set() const { return set_; }
   // Wakes everyone who waits now without setting the flag.
   void pulse();
-  // Returns when set or pulsed; throws system_error(operation_aborted) when the coroutine is cancelled.
+  // Returns when set or pulsed; throws system_error(operation_aborted) when the coroutine is
+  // cancelled.
   Task<> wait();
 
  private:
@@ -37,7 +38,8 @@ class Event {
   bool set_ = false;
 };
 
-// Owns concurrent coroutines of one loop: they end before it does. No coroutine is ever detached from a group.
+// Owns concurrent coroutines of one loop: they end before it does. No coroutine is ever detached
+// from a group.
 class TaskGroup {
  public:
   explicit TaskGroup(asio::any_io_executor executor);
@@ -48,7 +50,8 @@ class TaskGroup {
   void spawn(Task<> task);
   // Asks all to stop (terminal cancellation). They have not ended when this returns.
   void cancel();
-  // Waits for all. Throws the first exception that was not a cancellation. A cancelled join still waits.
+  // Waits for all. Throws the first exception that was not a cancellation. A cancelled join still
+  // waits.
   Task<> join();
   [[nodiscard]] size_t size() const;
 
@@ -72,11 +75,13 @@ class LoopThread {
   LoopThread& operator=(const LoopThread&) = delete;
   ~LoopThread();  // finishes what was posted, then joins
 
-  // Runs f() on the thread; the caller's coroutine goes on, on its own loop, with the result or exception.
+  // Runs f() on the thread; the caller's coroutine goes on, on its own loop, with the result or
+  // exception.
   template <class F>
   auto run(F f) -> Task<decltype(f())> {
     return asio::co_spawn(
-        context_, [](F body) -> Task<decltype(f())> { co_return body(); }(std::move(f)), asio::use_awaitable);
+        context_, [](F body) -> Task<decltype(f())> { co_return body(); }(std::move(f)),
+        asio::use_awaitable);
   }
 
  private:

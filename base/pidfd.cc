@@ -1,16 +1,15 @@
 #include "base/pidfd.h"
 
+#include <cerrno>
+#include <csignal>
 #include <fcntl.h>
 #include <poll.h>
+#include <sstream>
+#include <string>
 #include <sys/ioctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-#include <cerrno>
-#include <csignal>
-#include <sstream>
-#include <string>
 #include <vector>
 
 #include "base/error.h"
@@ -29,7 +28,8 @@ struct PidfdInfo {
 constexpr uint64_t kInfoExit = 1U << 3U;
 constexpr unsigned long kPidfdGetInfo = _IOWR(0xFF, 11, PidfdInfo);
 
-// The fields of /proc/PID/stat after the command name, which may itself hold spaces and parentheses.
+// The fields of /proc/PID/stat after the command name, which may itself hold spaces and
+// parentheses.
 std::vector<std::string> stat_fields(pid_t pid) {
   std::string text;
   try {
@@ -71,7 +71,8 @@ bool Pidfd::send_signal(int signal) const {
 
 ExitStatus Pidfd::wait() const {
   siginfo_t info{};
-  while (::waitid(static_cast<idtype_t>(P_PIDFD), static_cast<id_t>(fd_.get()), &info, WEXITED) != 0) {
+  while (::waitid(static_cast<idtype_t>(P_PIDFD), static_cast<id_t>(fd_.get()), &info, WEXITED) !=
+         0) {
     if (errno != EINTR) throw Error::from_errno("wait for a child");
   }
   // waitid splits what wait(2) packs; pack it again.

@@ -1,10 +1,9 @@
 // Owner of a process reference that cannot be confused by a reused pid.
 #pragma once
 
-#include <sys/types.h>
-
 #include <cstdint>
 #include <optional>
+#include <sys/types.h>
 
 #include "base/fd.h"
 
@@ -35,9 +34,11 @@ class Pidfd {
   explicit operator bool() const { return static_cast<bool>(fd_); }
   // False where the process has ended already; throws Error on anything else (EPERM).
   bool send_signal(int signal) const;  // NOLINT: the signal is the effect
-  // Waits for our own child without blocking the caller for long: it must have ended or been killed.
+  // Waits for our own child without blocking the caller for long: it must have ended or been
+  // killed.
   [[nodiscard]] ExitStatus wait() const;
-  // The status of a process that is not our child: PIDFD_GET_INFO (6.15+, once reaped). nullopt: unknown.
+  // The status of a process that is not our child: PIDFD_GET_INFO (6.15+, once reaped). nullopt:
+  // unknown.
   [[nodiscard]] std::optional<ExitStatus> foreign_status() const;
   // True once the process has ended (poll(2) says readable).
   [[nodiscard]] bool ended() const;
@@ -50,7 +51,8 @@ class Pidfd {
 // nullopt where there is no such process (or it is a zombie).
 std::optional<uint64_t> process_start_time(pid_t pid);
 
-// Field 52 of /proc/PID/stat of a zombie nobody has reaped: its wait status (proc(5); same user or root).
+// Field 52 of /proc/PID/stat of a zombie nobody has reaped: its wait status (proc(5); same user or
+// root).
 std::optional<ExitStatus> zombie_status(pid_t pid);
 
 }  // namespace pcompose

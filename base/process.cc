@@ -1,11 +1,10 @@
 #include "base/process.h"
 
+#include <csignal>
 #include <fcntl.h>
+#include <filesystem>
 #include <spawn.h>
 #include <unistd.h>
-
-#include <csignal>
-#include <filesystem>
 
 #include "base/error.h"
 
@@ -39,7 +38,8 @@ struct SpawnActions {
 
 Child spawn(const SpawnOptions& options) {
   SpawnActions a;
-  // A dup2 onto the wanted number can destroy a source still needed: first move all sources out of the way.
+  // A dup2 onto the wanted number can destroy a source still needed: first move all sources out of
+  // the way.
   std::vector<Fd> moved;
   for (auto [ours, theirs] : options.fds) {
     int high = ::fcntl(ours, F_DUPFD_CLOEXEC, 100);

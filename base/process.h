@@ -1,4 +1,5 @@
-// Child processes of ordinary programs, without a shell. Containers are not started here: see engine/.
+// Child processes of ordinary programs, without a shell. Containers are not started here: see
+// engine/.
 #pragma once
 
 #include <string>
@@ -12,18 +13,19 @@ namespace pcompose {
 enum class Session { same, own };  // own: setsid(2), so that no terminal and no logout reaches it
 
 struct SpawnOptions {
-  std::vector<std::string> argv;          // argv[0] is the program; a path, never searched in PATH
-  std::vector<std::string> environment;   // the whole environment, "K=V"
-  std::vector<std::pair<int, int>> fds;   // (ours, the child's number); everything else is closed
+  std::vector<std::string> argv;         // argv[0] is the program; a path, never searched in PATH
+  std::vector<std::string> environment;  // the whole environment, "K=V"
+  std::vector<std::pair<int, int>> fds;  // (ours, the child's number); everything else is closed
   Session session = Session::same;
-  std::string directory;                  // "" keeps ours
+  std::string directory;  // "" keeps ours
 };
 
 // A running child. The destructor kills and reaps one that was neither waited for nor disowned.
 class Child {
  public:
   Child(pid_t pid, Pidfd pidfd) : pid_(pid), pidfd_(std::move(pidfd)) {}
-  Child(Child&& other) noexcept : pid_(std::exchange(other.pid_, -1)), pidfd_(std::move(other.pidfd_)) {}
+  Child(Child&& other) noexcept
+      : pid_(std::exchange(other.pid_, -1)), pidfd_(std::move(other.pidfd_)) {}
   Child& operator=(Child&&) = delete;
   ~Child();
 
@@ -43,7 +45,8 @@ Child spawn(const SpawnOptions& options);
 // The environment of this process as "K=V" strings.
 std::vector<std::string> current_environment();
 
-// Finds one of our own programs: beside this executable, or in ../libexec/pcompose. Throws Error with both places.
+// Finds one of our own programs: beside this executable, or in ../libexec/pcompose. Throws Error
+// with both places.
 std::string own_program(const std::string& name);
 
 }  // namespace pcompose

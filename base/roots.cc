@@ -1,10 +1,9 @@
 #include "base/roots.h"
 
-#include <sys/stat.h>
-
 #include <cerrno>
 #include <cstdlib>
 #include <filesystem>
+#include <sys/stat.h>
 
 #include "base/error.h"
 #include "base/fd.h"
@@ -26,7 +25,8 @@ std::string boot_id() {
 void make_directories(const std::string& path) {
   for (size_t end = path.find('/', 1);; end = path.find('/', end + 1)) {
     std::string part = path.substr(0, end);
-    if (::mkdir(part.c_str(), 0700) != 0 && errno != EEXIST) throw Error::from_errno("make the directory " + part);
+    if (::mkdir(part.c_str(), 0700) != 0 && errno != EEXIST)
+      throw Error::from_errno("make the directory " + part);
     if (end == std::string::npos) return;
   }
 }

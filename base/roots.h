@@ -5,8 +5,9 @@
 
 namespace pcompose {
 
-// state: durable, survives a boot. run: what a boot destroys, under the boot id. tag: the name that kernel
-// objects of this root carry ("pcompose", or "pcompose-1a2b3c" where PCOMPOSE_ROOT names another root).
+// state: durable, survives a boot. run: what a boot destroys, under the boot id. tag: the name that
+// kernel objects of this root carry ("pcompose", or "pcompose-1a2b3c" where PCOMPOSE_ROOT names
+// another root).
 struct Roots {
   std::string state;
   std::string run;
@@ -16,7 +17,9 @@ struct Roots {
   static Roots from_environment();
   [[nodiscard]] std::string database() const { return state + "/state.db"; }
   // The project's directory in `run`; not made here.
-  [[nodiscard]] std::string project_run(const std::string& project) const { return run + "/" + project; }
+  [[nodiscard]] std::string project_run(const std::string& project) const {
+    return run + "/" + project;
+  }
 };
 
 // mkdir -p with mode 0700 for what is new. Throws Error.

@@ -1,9 +1,9 @@
 #include "base/sha256.h"
 
+#include <nettle/sha2.h>
 #include <sys/random.h>
 
 #include <fmt/format.h>
-#include <nettle/sha2.h>
 
 #include "base/error.h"
 
@@ -46,7 +46,8 @@ std::string sha256_hex(std::string_view data) {
 
 std::string random_hex(size_t bytes) {
   std::string raw(bytes, '\0');
-  if (::getrandom(raw.data(), raw.size(), 0) != static_cast<ssize_t>(bytes)) throw Error::from_errno("getrandom");
+  if (::getrandom(raw.data(), raw.size(), 0) != static_cast<ssize_t>(bytes))
+    throw Error::from_errno("getrandom");
   return hex_of(reinterpret_cast<const unsigned char*>(raw.data()), raw.size());
 }
 

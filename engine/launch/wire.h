@@ -1,0 +1,96 @@
+// The plain data that a launch is made of, shared by the programs that describe one and the child
+// that carries it out. No library: the keeper is a static program without a C++ runtime.
+//
+// A plan is one block of memory:   PlanHeader | Op[op_count] | strings and blobs
+// An Op names strings and blobs by their offset from the start of the plan; 0 is "none".
+// Descriptors are numbered by their place in the SCM_RIGHTS list that comes with the plan; kNoFd is
+// "none".
+#pragma once
+
+#include <stdint.h>
+
+namespace pcompose::launch {
+
+constexpr uint32_t kPlanMagic = 0x70636c31;  // "pcl1": raise with every change of this file
+constexpr uint32_t kMaxPlanBytes = 4U << 20U;
+constexpr int32_t kNoFd = -1;
+constexpr int kMaxPlanFds = 250;  // SCM_RIGHTS takes 253: unix(7)
+
+enum class OpCode : uint16_t {
+  none = 0,
+  cgroup_join,     // s1: a cgroup.procs file
+  set_namespace,   // fd, arg: CLONE_NEW… flags (a pidfd takes several: setns(2))
+  new_namespace,   // arg: CLONE_NEW… flags for unshare(2)
+  private_mounts,  // after the mount namespace, before anything is mounted
+  overlay,         // s1: directory of the layers' links, s2: options, s3: where; becomes the root
+  root_bind,       // s1: a directory that becomes the root
+  mount_fs,        // s1: type, s2: target, s3: data, arg: MS_… flags
+  bind,       // fd (a tree of open_tree(2)) or s1: source, s2: target, arg: MOUNT_ATTR_… to set, a:
+              // kBind…
+  make_node,  // s1: path, a: mode, arg: device
+  make_link,  // s1: what it says, s2: path
+  mask,       // s1: path, hidden behind /dev/null or an empty read-only tmpfs; absent is fine
+  read_only,  // s1: path; absent is fine
+  sysctl,     // s1: name with slashes, s2: value; after /proc, before it is made read-only
+  pivot,      // the root becomes /; nothing of the host is reachable by path from here on
+  hostname,   // s1
+  domainname,      // s1
+  root_read_only,  // after the last mount point was made
+  park,            // wait for the plan that starts the program
+  session,         // setsid(2)
+  keyring,         // a new session keyring
+  stdio,           // a, b, c: descriptors for 0, 1, 2
+  pty,  // a new terminal of the container's devpts becomes 0, 1, 2; arg: rows << 16 | columns
+  working_directory,  // s1; made where it is missing
+  limit,              // a: RLIMIT_…, arg: soft, arg2: hard; clamped to what we may have
+  oom_score,          // s1: text
+  umask,              // a
+  bounding,           // arg: capabilities that may ever be had
+  user,     // a: uid, b: gid, s1: groups (uint32_t each), c: how many; keeps capabilities for now
+  seccomp,  // s1: struct sock_filter array, a: how many
+  capabilities,  // arg: permitted and effective, arg2: inheritable and ambient
+  no_new_privs,
+  fork_sibling,  // the rest happens in a child of the keeper, inside the namespaces entered so far
+  exec,          // s1: argv, a: count, s2: environment, b: count, s3: PATH to search
+};
+
+constexpr int32_t kBindRecursive = 1;
+constexpr int32_t kBindMakeFile = 2;          // a missing target is made as a file
+constexpr int32_t kBindMakeDirectory = 4;     // … as a directory
+constexpr int32_t kBindPropagationShift = 8;  // MS_PRIVATE and friends, >> 0, in the bits above
+
+struct Op {
+  OpCode code = OpCode::none;
+  uint16_t reserved = 0;
+  int32_t fd = kNoFd;
+  int32_t a = 0, b = 0, c = 0;
+  uint32_t s1 = 0, s2 = 0, s3 = 0;
+  uint64_t arg = 0, arg2 = 0;
+};
+
+struct PlanHeader {
+  uint32_t magic = kPlanMagic;
+  uint32_t size = 0;  // of the whole plan
+  uint32_t op_count = 0;
+  uint32_t reserved = 0;
+  uint64_t clone_flags = 0;  // CLONE_NEW… of the first clone
+};
+
+// What the child says on its channel (SOCK_SEQPACKET, one struct a message).
+enum class Phase : uint32_t {
+  parked = 1,
+  failed,   // op, error
+  sibling,  // op: the pid that fork_sibling made, in the keeper's pid namespace
+  pty,      // with the master by SCM_RIGHTS
+};
+
+struct Report {
+  Phase phase = Phase::failed;
+  int32_t op = 0;
+  int32_t error = 0;
+};
+
+// 127: not found, 126: found and not executable. As a shell does.
+int exit_code_of_exec(int error);
+
+}  // namespace pcompose::launch
