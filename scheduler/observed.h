@@ -1,0 +1,34 @@
+// What is: the project's containers, networks and volumes as the database and the kernel have them.
+#pragma once
+
+#include <set>
+#include <string>
+#include <vector>
+
+#include "scheduler/health.h"
+
+namespace pcompose::scheduler {
+
+enum class Status { created, running, restarting, exited };
+const char* status_name(Status status);
+Status status_from_name(const std::string& name);  // exited for anything unknown
+
+struct ObservedContainer {
+  std::string id;
+  std::string service;
+  int number = 1;
+  std::string name;
+  std::string config_hash;
+  std::string image_id;
+  Status status = Status::created;
+  int exit_code = 0;
+  Health health = Health::none;
+};
+
+struct Observed {
+  std::vector<ObservedContainer> containers;  // by service, then number
+  std::set<std::string> networks;             // names
+  std::set<std::string> volumes;              // names
+};
+
+}  // namespace pcompose::scheduler

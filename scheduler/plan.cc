@@ -1,0 +1,79 @@
+#include "scheduler/plan.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include "scheduler/observed.h"
+
+namespace pcompose::scheduler {
+namespace {
+
+struct Describe {
+  std::string operator()(const CreateNetwork& o) const { return "create network " + o.key; }
+  std::string operator()(const CreateVolume& o) const { return "create volume " + o.key; }
+  std::string operator()(const CreateContainer& o) const {
+    return "create container " + o.replica.name;
+  }
+  std::string operator()(const PrepareContainer& o) const {
+    return "prepare container " + o.replica.name;
+  }
+  std::string operator()(const StartContainer& o) const {
+    return "start container " + o.replica.name;
+  }
+  std::string operator()(const AwaitCondition& o) const {
+    static constexpr const char* kWords[] = {"started", "healthy", "completed successfully"};
+    return fmt::format("wait until {} has {}{}", o.service,
+                       o.condition == compose::Condition::service_healthy ? "become " : "",
+                       kWords[static_cast<int>(o.condition)]);
+  }
+  std::string operator()(const AwaitReady& o) const {
+    return fmt::format("wait until {} is ready", o.service);
+  }
+  std::string operator()(const StopContainer& o) const {
+    return "stop container " + o.replica.name;
+  }
+  std::string operator()(const RemoveContainer& o) const {
+    return "remove container " + o.replica.name;
+  }
+  std::string operator()(const RemoveNetwork& o) const { return "remove network " + o.name; }
+  std::string operator()(const RemoveVolume& o) const { return "remove volume " + o.name; }
+};
+
+}  // namespace
+
+const char* status_name(Status status) {
+  switch (status) {
+    case Status::created:
+      return "created";
+    case Status::running:
+      return "running";
+    case Status::restarting:
+      return "restarting";
+    case Status::exited:
+      break;
+  }
+  return "exited";
+}
+
+Status status_from_name(const std::string& name) {
+  for (Status s : {Status::created, Status::running, Status::restarting}) {
+    if (name == status_name(s)) return s;
+  }
+  return Status::exited;
+}
+
+std::string describe(const Operation& operation) { return std::visit(Describe{}, operation); }
+
+std::string Plan::str() const {
+  std::string out;
+  for (size_t i = 0; i < nodes.size(); ++i) {
+    const Node& n = nodes[i];
+    out += fmt::format("{} {}", i, describe(n.operation));
+    if (!n.cause.empty()) out += " (" + n.cause + ")";
+    if (!n.after.empty()) out += fmt::format(" after {}", fmt::join(n.after, " "));
+    out += "\n";
+  }
+  return out;
+}
+
+}  // namespace pcompose::scheduler

@@ -1,0 +1,85 @@
+// What to do: a graph of small operations, each with its cause in words. A value; nothing here
+// acts.
+#pragma once
+
+#include <chrono>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "compose/project.h"
+
+namespace pcompose::scheduler {
+
+// A container by its place in the project.
+struct ReplicaRef {
+  std::string service;
+  int number = 1;
+  std::string name;
+  friend bool operator==(const ReplicaRef&, const ReplicaRef&) = default;
+};
+
+struct CreateNetwork {
+  std::string key;
+};
+struct CreateVolume {
+  std::string key;
+};
+struct CreateContainer {
+  ReplicaRef replica;
+};  // record and directories; no process
+struct PrepareContainer {
+  ReplicaRef replica;
+};  // namespaces, network, root: parked before its program
+struct StartContainer {
+  ReplicaRef replica;
+};
+// Waits until every replica of the service meets the condition.
+struct AwaitCondition {
+  std::string service;
+  compose::Condition condition;
+};
+// Waits until it runs, is healthy where it has a health check, or has completed with 0: `up
+// --wait`.
+struct AwaitReady {
+  std::string service;
+};
+struct StopContainer {
+  ReplicaRef replica;
+};
+struct RemoveContainer {
+  ReplicaRef replica;
+};
+struct RemoveNetwork {
+  std::string name;
+};
+struct RemoveVolume {
+  std::string name;
+};
+
+using Operation = std::variant<CreateNetwork, CreateVolume, CreateContainer, PrepareContainer,
+                               StartContainer, AwaitCondition, AwaitReady, StopContainer,
+                               RemoveContainer, RemoveNetwork, RemoveVolume>;
+
+using NodeId = size_t;
+
+// One step. It runs when every node of `after` is done; where one of them failed or was skipped, it
+// is skipped, unless it is `best_effort`, which only waits for them to be over (teardown goes on).
+struct Node {
+  Operation operation;
+  std::string cause;
+  std::vector<NodeId> after;
+  bool best_effort = false;
+};
+
+struct Plan {
+  std::vector<Node> nodes;
+  [[nodiscard]] bool empty() const { return nodes.empty(); }
+  // One line a node: "3 start container shop-web-1 (new) after 1 2". What --dry-run prints.
+  [[nodiscard]] std::string str() const;
+};
+
+std::string describe(const Operation& operation);
+
+}  // namespace pcompose::scheduler

@@ -1,0 +1,52 @@
+// From what should be and what is to what to do. Pure functions: the same input gives the same
+// text.
+#pragma once
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "compose/project.h"
+#include "scheduler/observed.h"
+#include "scheduler/plan.h"
+
+namespace pcompose::scheduler {
+
+enum class Recreate { diverged, force, never };
+
+struct UpOptions {
+  std::vector<std::string> services;  // empty = all
+  bool with_dependencies = true;
+  Recreate recreate = Recreate::diverged;
+  bool remove_orphans = false;
+  bool start = true;
+  bool wait = false;
+};
+
+// What decides about an existing container; by service.
+struct Desired {
+  std::map<std::string, std::string> config_hash;
+  std::map<std::string, std::string> image_id;
+};
+
+Plan plan_up(const compose::Project& project, const Desired& desired, const Observed& observed,
+             const UpOptions& options);
+
+struct DownOptions {
+  std::vector<std::string> services;  // empty = the whole project, networks included
+  bool volumes = false;
+};
+
+// Works without the file, too: what `project` does not know is taken from `observed`.
+Plan plan_down(const compose::Project& project, const Observed& observed,
+               const DownOptions& options);
+
+// Containers in reverse dependency order, not removed.
+Plan plan_stop(const compose::Project& project, const Observed& observed,
+               const std::vector<std::string>& services);
+
+// Containers whose service the project does not have (services of inactive profiles are no
+// orphans).
+std::vector<ObservedContainer> orphans(const compose::Project& project, const Observed& observed);
+
+}  // namespace pcompose::scheduler

@@ -1,0 +1,226 @@
+#include <algorithm>
+#include <optional>
+
+#include <fmt/format.h>
+
+#include "base/error.h"
+#include "compose/graph.h"
+#include "scheduler/planner.h"
+
+namespace pcompose::scheduler {
+namespace {
+
+using compose::Project;
+using compose::Service;
+
+// Builds one plan; its members are the nodes that later nodes have to wait for.
+class UpPlanner {
+ public:
+  UpPlanner(const Project& project, const Desired& desired, const Observed& observed,
+            const UpOptions& options)
+      : project_(project),
+        desired_(desired),
+        observed_(observed),
+        options_(options),
+        graph_(project) {}
+
+  Plan plan() {
+    auto selected = graph_.selection(options_.services, options_.with_dependencies
+                                                            ? compose::Dependencies::with
+                                                            : compose::Dependencies::without);
+    if (selected.empty())
+      throw Error("no service selected").hint("the project has no service in an active profile");
+    if (options_.remove_orphans) remove_orphans();
+    for (const std::string& name : selected) add_service(project_.services.at(name));
+    if (options_.wait) {
+      for (const std::string& name : selected) {
+        add(AwaitReady{name}, "--wait", started_[name]);
+      }
+    }
+    return std::move(plan_);
+  }
+
+ private:
+  NodeId add(Operation operation, std::string cause, std::vector<NodeId> after) {
+    std::sort(after.begin(), after.end());
+    after.erase(std::unique(after.begin(), after.end()), after.end());
+    plan_.nodes.push_back({std::move(operation), std::move(cause), std::move(after)});
+    return plan_.nodes.size() - 1;
+  }
+
+  std::optional<NodeId> network(const std::string& key) {
+    const auto& network = project_.networks.at(key);
+    if (network.external || observed_.networks.contains(network.name)) return std::nullopt;
+    auto [it, fresh] = networks_.try_emplace(key, 0);
+    if (fresh) it->second = add(CreateNetwork{key}, "new", {});
+    return it->second;
+  }
+
+  std::optional<NodeId> volume(const std::string& key) {
+    auto found = project_.volumes.find(key);
+    if (found == project_.volumes.end()) return std::nullopt;  // anonymous
+    if (found->second.external || observed_.volumes.contains(found->second.name))
+      return std::nullopt;
+    auto [it, fresh] = volumes_.try_emplace(key, 0);
+    if (fresh) it->second = add(CreateVolume{key}, "new", {});
+    return it->second;
+  }
+
+  std::vector<NodeId> resources(const Service& service) {
+    std::vector<NodeId> after;
+    for (const auto& n : service.networks) {
+      if (auto id = network(n.network)) after.push_back(*id);
+    }
+    for (const auto& m : service.volumes) {
+      if (m.type != compose::MountType::volume) continue;
+      if (auto id = volume(m.source)) after.push_back(*id);
+    }
+    return after;
+  }
+
+  // What has to be over before a container of the service may start.
+  std::vector<NodeId> conditions(const Service& service) {
+    std::vector<NodeId> after;
+    for (const auto& d : service.depends_on) {
+      auto started = started_.find(d.service);
+      if (started == started_.end() && !has_containers(d.service)) continue;  // --no-deps
+      if (d.condition == compose::Condition::service_started) {
+        after.insert(after.end(), started_[d.service].begin(), started_[d.service].end());
+        continue;
+      }
+      auto key = std::make_pair(d.service, d.condition);
+      auto [it, fresh] = awaited_.try_emplace(key, 0);
+      if (fresh) {
+        it->second = add(AwaitCondition{d.service, d.condition}, "needed by " + service.name,
+                         started_[d.service]);
+      }
+      after.push_back(it->second);
+    }
+    return after;
+  }
+
+  [[nodiscard]] bool has_containers(const std::string& service) const {
+    return std::any_of(observed_.containers.begin(), observed_.containers.end(),
+                       [&](const ObservedContainer& c) { return c.service == service; });
+  }
+
+  void add_service(const Service& service) {
+    auto& started = started_[service.name];
+    std::vector<const ObservedContainer*> existing;
+    for (const auto& c : observed_.containers) {
+      if (c.service == service.name) existing.push_back(&c);
+    }
+    for (const ObservedContainer* c : existing) {
+      if (c->number > service.scale) remove(ref(*c), c->status, "scaled down");
+    }
+    for (int number = 1; number <= service.scale; ++number) {
+      auto it = std::find_if(existing.begin(), existing.end(),
+                             [&](auto* c) { return c->number == number; });
+      if (it == existing.end()) {
+        create(service, number, "new", {}, started);
+      } else {
+        keep(service, **it, started);
+      }
+    }
+  }
+
+  void keep(const Service& service, const ObservedContainer& c, std::vector<NodeId>& started) {
+    std::string why = divergence(service, c);
+    if (!why.empty()) {
+      NodeId removed = remove(ref(c), c.status, why);
+      return create(service, c.number, why, {removed}, started);
+    }
+    bool completed = c.status == Status::exited && c.exit_code == 0 &&
+                     service.restart.kind == compose::Restart::no && is_job(service.name);
+    // A job that others waited for and that is unchanged is not run again.
+    if (c.status == Status::running || c.status == Status::restarting || completed ||
+        !options_.start)
+      return;
+    start(service, ref(c), c.status == Status::created ? "not started yet" : "stopped", {},
+          started);
+  }
+
+  [[nodiscard]] bool is_job(const std::string& name) const {
+    for (const auto& [other, service] : project_.services) {
+      for (const auto& d : service.depends_on) {
+        if (d.service == name && d.condition == compose::Condition::service_completed_successfully)
+          return true;
+      }
+    }
+    return false;
+  }
+
+  [[nodiscard]] std::string divergence(const Service& service, const ObservedContainer& c) const {
+    bool named = options_.services.empty() ||
+                 std::find(options_.services.begin(), options_.services.end(), service.name) !=
+                     options_.services.end();
+    if (options_.recreate == Recreate::never) return "";
+    if (options_.recreate == Recreate::force && named) return "forced";
+    if (c.config_hash != desired_.config_hash.at(service.name)) return "configuration changed";
+    if (c.image_id != desired_.image_id.at(service.name)) return "image changed";
+    return "";
+  }
+
+  void create(const Service& service, int number, const std::string& cause,
+              std::vector<NodeId> after, std::vector<NodeId>& started) {
+    std::string name = service.container_name.empty()
+                           ? fmt::format("{}-{}-{}", project_.name, service.name, number)
+                           : service.container_name;
+    ReplicaRef replica{service.name, number, name};
+    for (NodeId id : resources(service)) after.push_back(id);
+    NodeId created = add(CreateContainer{replica}, cause, after);
+    if (options_.start) start(service, replica, cause, {created}, started);
+  }
+
+  void start(const Service& service, const ReplicaRef& replica, const std::string& cause,
+             std::vector<NodeId> after, std::vector<NodeId>& started) {
+    // A container that exists may still need a network that was lost.
+    for (NodeId id : resources(service)) after.push_back(id);
+    NodeId prepared = add(PrepareContainer{replica}, cause, after);
+    auto before_start = conditions(service);
+    before_start.push_back(prepared);
+    started.push_back(add(StartContainer{replica}, cause, before_start));
+  }
+
+  NodeId remove(const ReplicaRef& replica, Status status, const std::string& cause) {
+    std::vector<NodeId> after;
+    if (status == Status::running || status == Status::restarting) {
+      after.push_back(add(StopContainer{replica}, cause, {}));
+    }
+    return add(RemoveContainer{replica}, cause, after);
+  }
+
+  void remove_orphans() {
+    for (const auto& c : orphans(project_, observed_)) remove(ref(c), c.status, "orphan");
+  }
+
+  static ReplicaRef ref(const ObservedContainer& c) { return {c.service, c.number, c.name}; }
+
+  const Project& project_;
+  const Desired& desired_;
+  const Observed& observed_;
+  const UpOptions& options_;
+  compose::ServiceGraph graph_;
+  Plan plan_;
+  std::map<std::string, NodeId> networks_, volumes_;
+  std::map<std::string, std::vector<NodeId>> started_;
+  std::map<std::pair<std::string, compose::Condition>, NodeId> awaited_;
+};
+
+}  // namespace
+
+Plan plan_up(const Project& project, const Desired& desired, const Observed& observed,
+             const UpOptions& options) {
+  return UpPlanner(project, desired, observed, options).plan();
+}
+
+std::vector<ObservedContainer> orphans(const Project& project, const Observed& observed) {
+  std::vector<ObservedContainer> out;
+  for (const auto& c : observed.containers) {
+    if (!project.services.contains(c.service) && !project.disabled_services.contains(c.service))
+      out.push_back(c);
+  }
+  return out;
+}
+
+}  // namespace pcompose::scheduler

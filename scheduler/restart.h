@@ -1,0 +1,29 @@
+// Restart policy of one container: when, and whether at all, it starts again. Pure.
+#pragma once
+
+#include <optional>
+
+#include "base/clock.h"
+#include "compose/project.h"
+
+namespace pcompose::scheduler {
+
+// Why a container ended.
+enum class Ended { by_itself, by_the_user };
+
+// 100 ms, doubling up to 1 min, forgotten once it was up for 10 s: docker's numbers.
+class RestartTracker {
+ public:
+  explicit RestartTracker(compose::RestartPolicy policy) : policy_(policy) {}
+
+  // The delay until the next start; nullopt: it stays down.
+  std::optional<Duration> after_exit(int exit_code, Duration was_up, Ended ended);
+  [[nodiscard]] int restarts() const { return restarts_; }
+
+ private:
+  compose::RestartPolicy policy_;
+  Duration delay_{};
+  int restarts_ = 0;
+};
+
+}  // namespace pcompose::scheduler

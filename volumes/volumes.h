@@ -1,0 +1,58 @@
+// Named volumes: directories with an owner, and the first-use copy of an image's content.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/database.h"
+#include "base/fd.h"
+#include "base/roots.h"
+
+namespace pcompose::volumes {
+
+struct VolumeRow {
+  std::string name;     // unique in the root
+  std::string project;  // whose file made it
+  std::string key;      // under `volumes:` there; "" = anonymous
+  std::map<std::string, std::string> labels;
+  bool populated = false;  // the first use is over
+};
+
+class VolumeStore {
+ public:
+  VolumeStore(Database& db, const Roots& roots);
+
+  // Makes the volume or finds it. Throws Error (a volume of that name belongs to another project is fine: docker
+  // only warns).
+  VolumeRow ensure(const std::string& name, const std::string& project, const std::string& key,
+                   const std::map<std::string, std::string>& labels);
+  [[nodiscard]] std::optional<VolumeRow> find(const std::string& name);
+  [[nodiscard]] std::vector<VolumeRow> of_project(const std::string& project);
+  [[nodiscard]] std::vector<VolumeRow> list();
+  // Data and row. Unknown names are fine.
+  void remove(const std::string& name);
+
+  // Where its data is.
+  [[nodiscard]] std::string data_path(const std::string& name) const;
+
+  // First use: where the volume has never been used, copies what `source` (a directory of the container's root, any
+  // descriptor; -1 = the image has nothing there) holds, with owners, modes, times, links and extended attributes,
+  // and the owner and mode of `source` itself. All or nothing, once, also between two processes and after a crash.
+  // Blocks for as long as the copy takes.
+  void populate(const std::string& name, int source);
+
+ private:
+  Database& db_;
+  std::string directory_;
+};
+
+// A detached mount of `path` (open_tree(2) with OPEN_TREE_CLONE): what a container gets. Throws Error naming it.
+Fd mount_tree(const std::string& path);
+
+// A bind source: the path must exist, or is made as a directory where `create`. Throws Error with the cure.
+enum class Missing { create, refuse };
+Fd bind_tree(const std::string& path, Missing missing, bool* is_file);
+
+}  // namespace pcompose::volumes
