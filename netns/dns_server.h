@@ -2,7 +2,6 @@
 #pragma once
 
 #include <chrono>
-#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -29,21 +28,18 @@ class Names {
   [[nodiscard]] virtual bool may_leave(const std::string& scope) = 0;
 };
 
-struct Upstream {
-  Ipv4 address;
-  uint16_t port = 53;
-};
-
-// `nameserver` lines of resolv.conf(5) that we can ask: IPv4, not 127.0.0.11 (that is ourselves).
-// Pure.
-std::vector<Upstream> parse_resolv_conf(const std::string& text);
+// `nameserver` lines of resolv.conf(5). 127.0.0.11 there is no loop: the supervisor asks from the
+// host's namespace, and if that is a container itself, the address is its engine's server. Pure.
+std::vector<asio::ip::address> parse_resolv_conf(const std::string& text);
 
 struct DnsSettings {
   std::string resolv_conf = "/etc/resolv.conf";    // read again when it changes
-  std::optional<std::vector<Upstream>> upstreams;  // instead of resolv_conf
-  std::chrono::milliseconds timeout{2000};         // per server
+  std::vector<asio::ip::udp::endpoint> upstreams;  // where not empty: instead of resolv_conf
+  std::chrono::milliseconds timeout{
+      2000};                // per server; a client gives up after 5 s (resolv.conf(5))
   size_t in_flight = 512;   // queries that wait for upstream; more get SERVFAIL
-  size_t connections = 64;  // TCP clients of one scope; more wait
+  size_t connections = 64;  // TCP clients of one scope; more are closed at once
+  std::chrono::milliseconds idle{10000};  // until a silent TCP client is closed
 };
 
 // One per supervisor, on its loop. A scope is one network namespace. All methods on the loop's
@@ -62,8 +58,9 @@ class DnsServer {
   Task<> stop_all();
   [[nodiscard]] size_t scopes() const;
 
+  struct State;  // defined where the coroutines are
+
  private:
-  struct State;
   std::shared_ptr<State> state_;
 };
 

@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 
+#include "base/error.h"
 #include "base/fd.h"
 #include "netns/network_store.h"
 
@@ -24,6 +25,11 @@ struct ReservedPort {
 //   port 127.0.0.1:8080/tcp is in use by nginx (pid 4711) (port 8081 is free)
 // and for an IPv6 or unparsable host_ip. Blocks some 10 ms where a holder has to be found.
 ReservedPort reserve_port(const std::string& host_ip, uint16_t port, Protocol protocol);
+
+// The same; nullopt where the port is in use.
+std::optional<ReservedPort> try_reserve(Ipv4 host, uint16_t port, Protocol protocol);
+// The conflict in words, with a free port as the hint. `holder` as port_holder() gives it.
+Error port_in_use(Ipv4 host, uint16_t port, Protocol protocol, const std::string& holder);
 
 // "", "0.0.0.0" and IPv4 addresses. Throws Error ("not supported yet" for IPv6).
 Ipv4 parse_host_ip(const std::string& host_ip);
