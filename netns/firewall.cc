@@ -72,7 +72,7 @@ bool Firewall::ensure_table(std::span<const std::string> foreign) {
 
 void Firewall::remove_table() {
   if (!table_exists()) return;
-  require("delete table inet \"" + tag_ + "\"", "delete the nftables table " + tag_);
+  require("delete table inet " + tag_, "delete the nftables table " + tag_);
 }
 
 void Firewall::add_network(const NetworkRow& network) {

@@ -23,8 +23,15 @@ const std::string& checked(const std::string& name) {
   return name;
 }
 
-// nft's identifiers may not hold a '-' in every place: quoted always.
-std::string table(const std::string& tag) { return "inet \"" + checked(tag) + "\""; }
+const std::string& checked_table(const std::string& name) {
+  if (name.empty() || std::isalpha(static_cast<unsigned char>(name.front())) == 0) {
+    throw Error("\"" + name + "\" cannot be the name of a firewall table");
+  }
+  return checked(name);
+}
+
+// nft takes no quotes around a table; its names begin with a letter.
+std::string table(const std::string& tag) { return "inet " + checked_table(tag); }
 
 // Why each rule is there:
 // - guard: with route_localnet on a bridge, containers would reach the host's loopback services.
@@ -88,7 +95,7 @@ std::string port_element(const PortRow& port, Change change) {
   return fmt::format("{} : {} . {}", key, port.target.str(), port.target_port);
 }
 
-// "add element inet "tag" pub4 { a, b }" or nothing.
+// "add element inet TAG pub4 { a, b }" or nothing.
 std::string port_elements(const std::string& tag, Change change, std::string_view map,
                           std::span<const PortRow> ports, bool any) {
   std::string list;
