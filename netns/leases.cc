@@ -58,6 +58,19 @@ void check_wanted(const NetworkRow& network, Ipv4 wanted) {
   }
 }
 
+// The one after the highest, without reading them all: batches would be quadratic otherwise.
+// nullopt at the subnet's end.
+std::optional<Ipv4> next(Database& db, const NetworkRow& network) {
+  SQLite::Statement query(db.get(), "SELECT MAX(address) FROM network_leases WHERE network=?");
+  query.bind(1, network.id);
+  query.executeStep();
+  Ipv4 highest = query.isColumnNull(0) ? network.subnet.base : Ipv4{query.getColumn(0).getUInt()};
+  Ipv4 candidate{highest.value + 1};
+  if (candidate == network.gateway) ++candidate.value;
+  if (!network.subnet.contains(candidate) || candidate == network.subnet.last()) return {};
+  return candidate;
+}
+
 Ipv4 choose(const NetworkRow& network, Held& held) {
   held.leased.insert(network.gateway);
   held.used.insert(network.gateway);
@@ -84,10 +97,13 @@ Ipv4 NetworkStore::lease(const NetworkRow& network, const std::string& owner,
     return *wanted;
   }
   if (before) return *before;
-  Held all = held(db_, network.id);
-  Ipv4 address = choose(network, all);
-  store(db_, network.id, owner, address);
-  return address;
+  auto address = next(db_, network);
+  if (!address) {
+    Held all = held(db_, network.id);
+    address = choose(network, all);
+  }
+  store(db_, network.id, owner, *address);
+  return *address;
 }
 
 }  // namespace pcompose::netns

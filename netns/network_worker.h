@@ -37,8 +37,11 @@ class NetworkWorker {
   void forget_table();
   void remove_from_kernel(const NetworkRow& row, std::vector<Error>& errors);
 
-  std::vector<EndpointRow> plan_endpoints(const ReplicaSpec& spec);
-  ReplicaNet build(const ReplicaSpec& spec, std::vector<EndpointRow> endpoints);
+  // The networks of one batch, by name: each is read once.
+  using Known = std::map<std::string, NetworkRow>;
+  const NetworkRow& known_network(Known& known, const std::string& name);
+  std::vector<EndpointRow> plan_endpoints(const ReplicaSpec& spec, Known& known);
+  ReplicaNet build(const ReplicaSpec& spec, std::vector<EndpointRow> endpoints, Known& known);
   NetworkRow require_network(const std::string& name);
   std::string port_owner(const PublishSpec& port, Ipv4 host);
   PortRow port_row(const PublishSpec& port);

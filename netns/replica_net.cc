@@ -39,10 +39,16 @@ uint32_t link_group(const std::string& tag) {
 
 }  // namespace
 
-std::vector<EndpointRow> NetworkWorker::plan_endpoints(const ReplicaSpec& spec) {
+const NetworkRow& NetworkWorker::known_network(Known& known, const std::string& name) {
+  auto found = known.find(name);
+  if (found == known.end()) found = known.emplace(name, require_network(name)).first;
+  return found->second;
+}
+
+std::vector<EndpointRow> NetworkWorker::plan_endpoints(const ReplicaSpec& spec, Known& known) {
   std::vector<EndpointRow> out;
   for (const Attachment& attachment : spec.attachments) {
-    NetworkRow network = require_network(attachment.network);
+    const NetworkRow& network = known_network(known, attachment.network);
     EndpointRow row;
     row.network = network.id;
     row.container = spec.container;
@@ -63,12 +69,13 @@ std::vector<EndpointRow> NetworkWorker::plan_endpoints(const ReplicaSpec& spec) 
   return out;
 }
 
-ReplicaNet NetworkWorker::build(const ReplicaSpec& spec, std::vector<EndpointRow> endpoints) {
+ReplicaNet NetworkWorker::build(const ReplicaSpec& spec, std::vector<EndpointRow> endpoints,
+                                Known& known) {
   Namespace made = kernel_.make_namespace(endpoints.empty() ? Dns::none : Dns::serve);
   bool has_default = false;
   for (size_t i = 0; i < endpoints.size(); ++i) {
     const EndpointRow& row = endpoints[i];
-    NetworkRow network = require_network(spec.attachments[i].network);
+    const NetworkRow& network = known_network(known, spec.attachments[i].network);
     EndpointLink link;
     link.bridge = network.bridge;
     link.link = row.link;
@@ -89,6 +96,7 @@ ReplicaNet NetworkWorker::build(const ReplicaSpec& spec, std::vector<EndpointRow
 std::vector<ReplicaNet> NetworkWorker::make_replicas(const std::vector<ReplicaSpec>& specs) {
   // Shared: remove() must not take a bridge away between the rows and the links.
   Fd lock = lock_networks(roots_, Hold::shared);
+  Known known;
   std::vector<std::vector<EndpointRow>> planned;
   const ReplicaSpec* current = nullptr;
   std::vector<ReplicaNet> out;
@@ -96,12 +104,12 @@ std::vector<ReplicaNet> NetworkWorker::make_replicas(const std::vector<ReplicaSp
     Transaction transaction(db_);
     for (const ReplicaSpec& spec : specs) {
       current = &spec;
-      planned.push_back(plan_endpoints(spec));
+      planned.push_back(plan_endpoints(spec, known));
     }
     transaction.commit();
     for (size_t i = 0; i < specs.size(); ++i) {
       current = &specs[i];
-      out.push_back(build(specs[i], std::move(planned[i])));
+      out.push_back(build(specs[i], std::move(planned[i]), known));
     }
     return out;
   } catch (Error& e) {
