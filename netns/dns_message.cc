@@ -225,7 +225,10 @@ bool is_truncated(std::span<const uint8_t> message) {
 Bytes relay_answer(std::span<const uint8_t> message, const DnsQuery& query, Transport transport) {
   DnsReader reader(message);
   DnsHeader header;
-  if (!reader.header(header) || header.questions != 1) return server_failure(query);
+  // Also where answers() was not asked first: another question's length would shift what follows.
+  if (!reader.header(header) || header.questions != 1 || !same_question(reader, query)) {
+    return server_failure(query);
+  }
   size_t limit = limit_of(query, transport) - (query.edns ? kOptRecord : 0);
   Cut cut;
   if (!find_cut(message, header, limit, cut)) return server_failure(query);
@@ -239,7 +242,6 @@ Bytes relay_answer(std::span<const uint8_t> message, const DnsQuery& query, Tran
   out.raw(query.question);
   // The question has the same length whatever its letter case, so compression pointers stay right.
   size_t records = kDnsHeader + query.question.size();
-  if (cut.end < records) return server_failure(query);
   out.raw(message.subspan(records, cut.end - records));
   put_opt(out, query);
   return out.bytes;
