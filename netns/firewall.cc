@@ -1,0 +1,107 @@
+#include "netns/firewall.h"
+
+#include <cerrno>
+#include <cstdlib>
+#include <linux/netfilter.h>
+#include <linux/netfilter/nf_tables.h>
+#include <linux/netfilter/nfnetlink.h>
+#include <linux/netlink.h>
+
+#include <nftables/libnftables.h>
+
+#include "base/error.h"
+#include "netns/netlink.h"
+
+namespace pcompose::netns {
+namespace {
+
+struct FreeContext {
+  void operator()(nft_ctx* context) const { ::nft_ctx_free(context); }
+};
+
+std::string first_line(const char* text) {
+  std::string out = text == nullptr ? "" : text;
+  out.resize(std::min(out.size(), out.find('\n')));
+  return out.empty() ? "unknown error" : out;
+}
+
+}  // namespace
+
+struct Firewall::Context {
+  std::unique_ptr<nft_ctx, FreeContext> nft;
+  Fd socket;  // for the question whether the table is there: 10 us
+};
+
+Firewall::Firewall(std::string tag) : tag_(std::move(tag)), context_(new Context) {
+  context_->nft.reset(::nft_ctx_new(NFT_CTX_DEFAULT));
+  if (!context_->nft) throw Error("libnftables gives no context", ENOMEM);
+  // Otherwise its messages go to our stderr.
+  ::nft_ctx_buffer_error(context_->nft.get());
+  ::nft_ctx_buffer_output(context_->nft.get());
+  context_->socket = open_netlink(NETLINK_NETFILTER);
+}
+
+Firewall::~Firewall() = default;
+
+std::string Firewall::run(const std::string& text) {
+  if (::nft_run_cmd_from_buffer(context_->nft.get(), text.c_str()) == 0) return {};
+  return first_line(::nft_ctx_get_error_buffer(context_->nft.get()));
+}
+
+void Firewall::require(const std::string& text, const std::string& what) {
+  std::string problem = run(text);
+  if (!problem.empty()) throw Error(what + ": " + problem);
+}
+
+bool Firewall::table_exists() {
+  NetlinkBatch batch;
+  nfgenmsg header{NFPROTO_INET, NFNETLINK_V0, 0};
+  batch.begin(NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_GETTABLE, NLM_F_ACK, header);
+  batch.put_string(NFTA_TABLE_NAME, tag_);
+  int error = send_batch(context_->socket.get(), batch);
+  if (error != 0 && error != ENOENT) throw Error("look for the nftables table " + tag_, error);
+  return error == 0;
+}
+
+bool Firewall::ensure_table(std::span<const std::string> foreign) {
+  // One transaction makes it, so a table that is there is whole.
+  if (table_exists()) return false;
+  require(render_table(tag_, foreign), "make the nftables table " + tag_);
+  return true;
+}
+
+void Firewall::remove_table() {
+  if (!table_exists()) return;
+  require("delete table inet " + tag_, "delete the nftables table " + tag_);
+}
+
+void Firewall::add_network(const NetworkRow& network) {
+  require(render_network(tag_, Change::add, network), "add the network to the firewall");
+}
+
+void Firewall::remove_network(const NetworkRow& network) {
+  // An element that is not there fails the whole transaction; adding it first is cheaper than
+  // asking.
+  require(
+      render_network(tag_, Change::add, network) + render_network(tag_, Change::remove, network),
+      "remove the network from the firewall");
+}
+
+void Firewall::publish(std::span<const PortRow> ports) {
+  if (ports.empty() || run(render_ports(tag_, Change::add, ports)).empty()) return;
+  // Somebody of ours left an element with another target (a crash before its removal).
+  unpublish(ports);
+  require(render_ports(tag_, Change::add, ports), "publish ports");
+}
+
+void Firewall::unpublish(std::span<const PortRow> ports) {
+  if (ports.empty() || run(render_ports(tag_, Change::remove, ports)).empty()) return;
+  // One that is gone already fails all: one by one, and what is not there may stay so.
+  for (const PortRow& port : ports) {
+    std::string problem = run(render_ports(tag_, Change::remove, {&port, 1}));
+    bool gone = problem.find("No such file or directory") != std::string::npos;
+    if (!problem.empty() && !gone) throw Error("unpublish a port: " + problem);
+  }
+}
+
+}  // namespace pcompose::netns

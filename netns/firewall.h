@@ -1,0 +1,56 @@
+// The one nftables table of a root: networks and published ports are elements of its maps and sets.
+#pragma once
+
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "netns/network_store.h"
+
+namespace pcompose::netns {
+
+// Pure: the texts that libnftables reads (nft(8)). Everything in them is a value type of ours or
+// was checked: a link name or a tag with other characters than [A-Za-z0-9_.-] throws Error.
+
+// The whole table, empty. `foreign` are links that must not forward to one another although we had
+// to turn forwarding on: those the host had at that moment.
+std::string render_table(const std::string& tag, std::span<const std::string> foreign);
+enum class Change { add, remove };
+std::string render_network(const std::string& tag, Change change, const NetworkRow& network);
+std::string render_ports(const std::string& tag, Change change, std::span<const PortRow> ports);
+
+// Runs libnftables in the process. For the network thread: the context belongs to the namespace of
+// the thread that made it.
+class Firewall {
+ public:
+  explicit Firewall(std::string tag);
+  ~Firewall();
+  Firewall(const Firewall&) = delete;
+  Firewall& operator=(const Firewall&) = delete;
+
+  // Where the table is missing (first network, or somebody flushed the ruleset) makes it in one
+  // transaction. True where it did: everything that should be in it has to be added again. Throws
+  // Error.
+  bool ensure_table(std::span<const std::string> foreign);
+  [[nodiscard]] bool table_exists();
+  void remove_table();  // no error where there is none
+
+  void add_network(const NetworkRow& network);
+  void remove_network(const NetworkRow& network);
+  // One transaction for all. Both are idempotent: what is there already, or gone already, is no
+  // error; an element of another target is replaced. Throws Error.
+  void publish(std::span<const PortRow> ports);
+  void unpublish(std::span<const PortRow> ports);
+
+ private:
+  struct Context;
+  // Empty on success, else what nft says.
+  std::string run(const std::string& text);
+  void require(const std::string& text, const std::string& what);
+
+  std::string tag_;
+  std::unique_ptr<Context> context_;
+};
+
+}  // namespace pcompose::netns

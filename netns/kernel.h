@@ -1,0 +1,100 @@
+// The kernel's side of networks: namespaces, bridges, veth pairs. Synchronous, for one dedicated
+// thread.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/fd.h"
+#include "netns/netlink.h"
+#include "netns/subnet.h"
+
+namespace pcompose::netns {
+
+// Sockets on 127.0.0.11 inside a namespace. Clients use port 53; see open_dns.
+struct DnsSockets {
+  Fd udp;
+  Fd tcp;  // listens
+};
+
+enum class Dns { none, serve };
+
+// A new network namespace. It lives as long as a process is in it or a descriptor of it is open.
+struct Namespace {
+  Fd fd;
+  Fd route;  // an rtnetlink socket inside it: what is done there later needs no second entry
+  DnsSockets dns;
+};
+
+struct BridgeSpec {
+  std::string name;  // at most 15 characters
+  Prefix subnet;
+  Ipv4 gateway;  // the bridge's own address
+};
+
+struct EndpointLink {
+  std::string bridge;
+  std::string link;       // the host's end; a name never used before (namespaces die late)
+  std::string interface;  // eth0
+  Ipv4 address;
+  int prefix_length = 24;
+  std::optional<Ipv4> default_gateway;
+  Mac mac;
+  uint32_t group = 0;  // link group of the host's end (ip-link(8)): all of a root share one
+};
+
+// All methods throw Error naming the object and leave nothing half done that a repeated call would
+// trip over. Root only, of the host's network namespace, on the thread that made the object:
+// entering a namespace moves the calling thread for some microseconds (unshare(2), setns(2)).
+class Kernel {
+ public:
+  Kernel();
+
+  // A namespace with loopback up, IPv6 off, ping allowed to every group and ports from 0 for
+  // everyone (as docker has it: a container's user is not root). About 0.6 ms.
+  Namespace make_namespace(Dns dns);
+
+  // UDP and TCP sockets on 127.0.0.11 in an existing namespace, and the stateless nftables rewrite
+  // of port 53 to them, so that an application may own port 53 itself. Replaces the rewrite of an
+  // earlier call: for after the sockets' last holder died.
+  DnsSockets open_dns(int namespace_fd);
+
+  // An rtnetlink socket in the namespace, for attach().
+  Fd open_route(int namespace_fd);
+  // A NETLINK_SOCK_DIAG socket in the namespace, for listeners(). Keep it: a dump then costs 24 us.
+  Fd open_diag(int namespace_fd);
+
+  // Makes the bridge, or brings one of that name into the wanted state. IPv6 is off on it,
+  // route_localnet is on (for published ports on 127.0.0.1).
+  void ensure_bridge(const BridgeSpec& spec);
+  // True where there was one. Ports that are left lose their master and die with their namespaces.
+  bool delete_bridge(const std::string& name);
+  [[nodiscard]] bool link_exists(const std::string& name);
+
+  // A veth pair between the bridge and the namespace, whose end comes up with its address and
+  // route. `route` is the namespace's rtnetlink socket. About 0.6 ms. EXFULL: the bridge has its
+  // 1023 ports.
+  void attach(int namespace_fd, int route, const EndpointLink& endpoint);
+  // Takes a living container off a network: 18 ms, so never for teardown (closing the namespace
+  // does it).
+  void detach(const std::string& link);
+
+  // Destinations of the host's main routing table without the default route.
+  [[nodiscard]] std::vector<Prefix> routes();
+  // Names and indices of all links of the host's namespace.
+  [[nodiscard]] std::map<std::string, int> links();
+
+ private:
+  int link_index(const std::string& name);
+
+  Fd host_;  // the host's network namespace, to return to
+  Fd route_;
+};
+
+// Turns on forwarding of IPv4 in the calling thread's namespace. True where it was off.
+bool enable_forwarding();
+
+}  // namespace pcompose::netns

@@ -1,0 +1,96 @@
+#include "netns/networks.h"
+
+#include "netns/network_worker.h"
+
+namespace pcompose::netns {
+
+struct Networks::State {
+  explicit State(Roots r) : roots(std::move(r)) {}
+  // Made by the first call, on the thread: the database and the kernel's objects belong to it.
+  NetworkWorker& on_thread() {
+    if (!worker) worker.emplace(roots);
+    return *worker;
+  }
+  Roots roots;
+  std::optional<NetworkWorker> worker;
+};
+
+Networks::Networks(const Roots& roots)
+    : state_(std::make_unique<State>(roots)), thread_("networks") {}
+
+Networks::~Networks() = default;
+
+Task<NetworkRow> Networks::ensure_network(NetworkSpec spec) {
+  co_return co_await thread_.run(
+      [s = state_.get(), spec = std::move(spec)] { return s->on_thread().ensure(spec); });
+}
+
+Task<NetworkRow> Networks::use_network(std::string name) {
+  co_return co_await thread_.run(
+      [s = state_.get(), name = std::move(name)] { return s->on_thread().use(name); });
+}
+
+Task<std::vector<Error>> Networks::remove_network(std::string name) {
+  co_return co_await thread_.run(
+      [s = state_.get(), name = std::move(name)] { return s->on_thread().remove(name); });
+}
+
+Task<ReplicaNet> Networks::make_replica(ReplicaSpec spec) {
+  std::vector<ReplicaSpec> one;
+  one.push_back(std::move(spec));
+  auto made = co_await make_replicas(std::move(one));
+  co_return std::move(made.front());
+}
+
+Task<std::vector<ReplicaNet>> Networks::make_replicas(std::vector<ReplicaSpec> specs) {
+  co_return co_await thread_.run(
+      [s = state_.get(), specs = std::move(specs)] { return s->on_thread().make_replicas(specs); });
+}
+
+Task<std::vector<Error>> Networks::remove_replicas(std::vector<std::string> containers) {
+  co_return co_await thread_.run([s = state_.get(), containers = std::move(containers)] {
+    return s->on_thread().remove_replicas(containers);
+  });
+}
+
+Task<std::vector<ReservedPort>> Networks::reserve(std::vector<PublishSpec> ports) {
+  co_return co_await thread_.run(
+      [s = state_.get(), ports = std::move(ports)] { return s->on_thread().reserve(ports); });
+}
+
+Task<> Networks::publish(std::vector<PublishSpec> ports) {
+  co_await thread_.run(
+      [s = state_.get(), ports = std::move(ports)] { s->on_thread().publish(ports); });
+}
+
+Task<std::vector<Error>> Networks::unpublish(std::vector<std::string> containers) {
+  co_return co_await thread_.run([s = state_.get(), containers = std::move(containers)] {
+    return s->on_thread().unpublish(containers);
+  });
+}
+
+Task<DnsSockets> Networks::open_dns(Fd namespace_fd) {
+  co_return co_await thread_.run([s = state_.get(), fd = std::move(namespace_fd)] {
+    return s->on_thread().kernel().open_dns(fd.get());
+  });
+}
+
+Task<Fd> Networks::open_diag(Fd namespace_fd) {
+  co_return co_await thread_.run([s = state_.get(), fd = std::move(namespace_fd)] {
+    return s->on_thread().kernel().open_diag(fd.get());
+  });
+}
+
+Task<std::vector<NetworkRow>> Networks::list() {
+  co_return co_await thread_.run([s = state_.get()] { return s->on_thread().store().networks(); });
+}
+
+Task<std::vector<EndpointRow>> Networks::endpoints() {
+  co_return co_await thread_.run([s = state_.get()] { return s->on_thread().store().endpoints(); });
+}
+
+Task<std::vector<PortRow>> Networks::ports() {
+  co_return co_await thread_.run([s = state_.get()] { return s->on_thread().store().ports(); });
+}
+
+}  // namespace pcompose::netns

@@ -1,0 +1,116 @@
+// What the scheduler's adapter uses: networks, endpoints and published ports of a root, off the
+// loop.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/error.h"
+#include "base/loop.h"
+#include "base/roots.h"
+#include "netns/kernel.h"
+#include "netns/network_store.h"
+#include "netns/ports.h"
+
+namespace pcompose::netns {
+
+struct NetworkSpec {
+  std::string name;
+  std::string project;
+  std::string key;
+  std::string subnet;   // "" = from the pool
+  std::string gateway;  // "" = the subnet's first address
+  Reach reach = Reach::outside;
+  std::map<std::string, std::string> labels;
+};
+
+// One network of a container.
+struct Attachment {
+  std::string network;             // name
+  std::vector<std::string> names;  // service, replica, aliases, short id; any letter case
+  std::string address;             // "" = the lease, else a free one
+  std::string mac;                 // "" = made from the address
+};
+
+// A namespace to make. The first attachment that is not internal carries the default route.
+struct ReplicaSpec {
+  std::string container;  // id
+  std::string project;
+  std::string service;
+  std::string replica;  // leases belong to (project, replica)
+  std::vector<Attachment>
+      attachments;  // eth0, eth1, …; none: loopback only, no DNS (network_mode: none)
+};
+
+struct ReplicaNet {
+  Fd namespace_fd;
+  DnsSockets dns;  // empty without attachments
+  std::vector<EndpointRow> endpoints;
+};
+
+struct PublishSpec {
+  std::string container;
+  std::string host_ip;
+  uint16_t port = 0;  // 0 = any free one
+  Protocol protocol = Protocol::tcp;
+  std::string network;  // name: whose address is the target; "" = the container's first
+  uint16_t target_port = 0;
+};
+
+// Opens its own connection to the root's database and one thread that does everything: rtnetlink is
+// one lock, two threads are slower. Several processes of one root may work at once: what they share
+// (bridges, the table) is changed under a lock file in the run directory. A cancelled call has run
+// to its end or not at all.
+//
+// Every step can be repeated after a crash between any two: rows are written before the kernel's
+// objects are made and removed after they are gone, and making finds what is there.
+class Networks {
+ public:
+  explicit Networks(const Roots& roots);
+  ~Networks();  // joins the thread; removes nothing
+
+  // Makes the network, or finds it and puts back what is missing in the kernel (reboot, flushed
+  // ruleset). Throws Error: bad subnet or gateway, an overlap with a route or network, a network of
+  // that name with another subnet or reach.
+  Task<NetworkRow> ensure_network(NetworkSpec spec);
+  // The same for one that must exist (external). Throws Error naming it.
+  Task<NetworkRow> use_network(std::string name);
+  // Removes bridge, elements and row; the table goes with the last network. Goes on after a failure
+  // and returns what failed. An Error where containers are on it; a name that does not exist is
+  // fine.
+  Task<std::vector<Error>> remove_network(std::string name);
+
+  // All or nothing each: a failure closes the namespace and removes the rows. Throws Error.
+  Task<ReplicaNet> make_replica(ReplicaSpec spec);
+  // For many at once: one turn of the thread, one transaction. The first failure undoes all.
+  Task<std::vector<ReplicaNet>> make_replicas(std::vector<ReplicaSpec> specs);
+  // Forgets the container's endpoints and ports (the lease stays). The caller closes the
+  // descriptors.
+  Task<std::vector<Error>> remove_replicas(std::vector<std::string> containers);
+
+  // Binds all; nothing is published yet. One conflict lets go of all. Ports of other projects of
+  // this root are named as such. Throws Error.
+  Task<std::vector<ReservedPort>> reserve(std::vector<PublishSpec> ports);
+  // One transaction for all. `ports[i].port` must not be 0 here: take it from the reservation.
+  Task<> publish(std::vector<PublishSpec> ports);
+  Task<std::vector<Error>> unpublish(std::vector<std::string> containers);
+
+  // New sockets for a namespace whose old ones are lost.
+  Task<DnsSockets> open_dns(Fd namespace_fd);
+  // For listeners().
+  Task<Fd> open_diag(Fd namespace_fd);
+
+  Task<std::vector<NetworkRow>> list();
+  Task<std::vector<EndpointRow>> endpoints();  // of all projects
+  Task<std::vector<PortRow>> ports();
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+  LoopThread thread_;
+};
+
+}  // namespace pcompose::netns

@@ -1,0 +1,231 @@
+// The server behind 127.0.0.11:53 of a real namespace, asked by hand and by the C library's
+// resolver.
+#include "netns/dns_server.h"
+
+#include <algorithm>
+#include <arpa/inet.h>
+#include <array>
+#include <fcntl.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <sys/mount.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <gtest/gtest.h>
+
+#include "base/error.h"
+#include "netns/dns_message.h"
+#include "netns/dns_wire.h"
+#include "netns/kernel.h"
+#include "tests/netns/fake_host.h"
+#include "tests/netns/loop_thread.h"
+
+namespace pcompose::netns {
+namespace {
+
+class FakeNames : public Names {
+ public:
+  std::map<std::string, std::vector<Ipv4>> known;
+  bool outside = true;
+
+  std::optional<std::vector<Ipv4>> find(const std::string&, const std::string& name) override {
+    auto found = known.find(name);
+    if (found == known.end()) return {};
+    return found->second;
+  }
+  std::optional<std::string> reverse(const std::string& scope, Ipv4 address) override {
+    for (const auto& [name, addresses] : known) {
+      if (std::ranges::find(addresses, address) != addresses.end()) return name + "." + scope;
+    }
+    return {};
+  }
+  bool may_leave(const std::string&) override { return outside; }
+};
+
+std::vector<Ipv4> many(uint32_t n) {
+  std::vector<Ipv4> out;
+  for (uint32_t i = 0; i < n; ++i) out.push_back(Ipv4{0x0a700002 + i});
+  return out;
+}
+
+Bytes question(const std::string& name, DnsType type) {
+  DnsWriter out;
+  DnsHeader header{7, kFlagRecursionDesired, 1, 0, 0, 0};
+  out.header(header);
+  out.name(name);
+  out.u16(static_cast<uint16_t>(type));
+  out.u16(kClassInternet);
+  return out.bytes;
+}
+
+sockaddr_in server_address(const char* address, uint16_t port) {
+  sockaddr_in out{};
+  out.sin_family = AF_INET;
+  out.sin_port = htons(port);
+  inet_pton(AF_INET, address, &out.sin_addr);
+  return out;
+}
+
+Fd client(int type) {
+  Fd fd(::socket(AF_INET, type, 0));
+  timeval limit{5, 0};
+  ::setsockopt(fd.get(), SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
+  sockaddr_in to = server_address("127.0.0.11", 53);
+  EXPECT_EQ(::connect(fd.get(), reinterpret_cast<sockaddr*>(&to), sizeof to), 0);
+  return fd;
+}
+
+Bytes read_some(const Fd& fd) {
+  std::array<uint8_t, 65536> buffer;
+  ssize_t n = ::recv(fd.get(), buffer.data(), buffer.size(), 0);
+  return n > 0 ? Bytes(buffer.begin(), buffer.begin() + n) : Bytes();
+}
+
+class DnsServerTest : public testing::Test {
+ protected:
+  static void SetUpTestSuite() { ready_ = enter_fake_host(); }
+  void SetUp() override {
+    if (!ready_) GTEST_SKIP() << "needs root";
+    space_ = kernel_.make_namespace(Dns::serve);
+    loop_.call([&] {
+      DnsSettings settings;
+      settings.upstreams = {{asio::ip::make_address("127.0.0.1"), 5300}};
+      settings.timeout = std::chrono::milliseconds(300);
+      server_ = std::make_unique<DnsServer>(loop_.executor(), names_, settings);
+      server_->serve("shop", space_.dns.udp.duplicate(), space_.dns.tcp.duplicate());
+    });
+  }
+  void TearDown() override {
+    if (!ready_) return;
+    loop_.wait(server_->stop_all());
+    if (upstream_) loop_.wait(upstream_->stop_all());
+    EXPECT_EQ(server_->scopes(), 0U);
+  }
+  // A server of the host on 127.0.0.1:5300: another one of ours.
+  void start_upstream() {
+    Fd udp(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+    Fd tcp(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    int on = 1;
+    ::setsockopt(tcp.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    sockaddr_in here = server_address("127.0.0.1", 5300);
+    for (int fd : {udp.get(), tcp.get()}) {
+      ASSERT_EQ(::bind(fd, reinterpret_cast<sockaddr*>(&here), sizeof here), 0);
+    }
+    ::listen(tcp.get(), 8);
+    upstream_names_.outside = false;
+    loop_.call([&] {
+      upstream_ = std::make_unique<DnsServer>(loop_.executor(), upstream_names_);
+      upstream_->serve("internet", std::move(udp), std::move(tcp));
+    });
+  }
+  Bytes ask_udp(const std::string& name, DnsType type = DnsType::a) {
+    Bytes out;
+    in_namespace(space_.fd.get(), [&] {
+      Fd fd = client(SOCK_DGRAM);
+      Bytes message = question(name, type);
+      ::send(fd.get(), message.data(), message.size(), 0);
+      out = read_some(fd);
+    });
+    return out;
+  }
+  static DnsHeader header_of(const Bytes& message) {
+    DnsHeader header;
+    EXPECT_TRUE(DnsReader(message).header(header)) << "no answer";
+    return header;
+  }
+  static int code_of(const Bytes& message) { return header_of(message).flags & 0xf; }
+
+  static bool ready_;
+  Kernel kernel_;
+  FakeNames names_;
+  FakeNames upstream_names_;
+  TestLoop loop_;
+  Namespace space_;
+  std::unique_ptr<DnsServer> server_;
+  std::unique_ptr<DnsServer> upstream_;
+};
+bool DnsServerTest::ready_ = false;
+
+TEST_F(DnsServerTest, AnswersKnownNames) {
+  names_.known = {{"web", many(2)}, {"idle", {}}};
+  EXPECT_EQ(header_of(ask_udp("WEB")).answers, 2);
+  EXPECT_EQ(header_of(ask_udp("web", DnsType::aaaa)).answers, 0);
+  EXPECT_EQ(code_of(ask_udp("web", DnsType::aaaa)), 0);
+  EXPECT_EQ(code_of(ask_udp("idle")), 0);
+  EXPECT_EQ(header_of(ask_udp("2.0.112.10.in-addr.arpa", DnsType::ptr)).answers, 1);
+  Bytes first = ask_udp("web");
+  EXPECT_NE(first, ask_udp("web")) << "round robin";
+}
+
+TEST_F(DnsServerTest, ForwardsUnknownNames) {
+  EXPECT_EQ(code_of(ask_udp("example.com")), 2) << "no upstream: SERVFAIL";
+  start_upstream();
+  upstream_names_.known = {{"example.com", many(1)}};
+  EXPECT_EQ(header_of(ask_udp("example.com")).answers, 1);
+  EXPECT_EQ(code_of(ask_udp("missing.example.com")), 3);
+  names_.outside = false;
+  EXPECT_EQ(code_of(ask_udp("example.com")), 3) << "internal networks are not left";
+}
+
+TEST_F(DnsServerTest, LongAnswersComeByTcp) {
+  start_upstream();
+  upstream_names_.known = {{"big.example.com", many(400)}};
+  names_.known = {{"big", many(100)}};
+  EXPECT_TRUE(is_truncated(ask_udp("big")));
+  EXPECT_GT(header_of(ask_udp("big")).answers, 20);
+  EXPECT_TRUE(is_truncated(ask_udp("big.example.com")));
+  in_namespace(space_.fd.get(), [&] {
+    Fd fd = client(SOCK_STREAM);
+    for (const char* name : {"big", "big.example.com"}) {  // two on one connection
+      Bytes message = question(name, DnsType::a);
+      message.insert(message.begin(), {0, static_cast<uint8_t>(message.size())});
+      ::send(fd.get(), message.data(), message.size(), 0);
+      std::array<uint8_t, 14> head;
+      ASSERT_EQ(::recv(fd.get(), head.data(), head.size(), MSG_WAITALL), 14);
+      EXPECT_EQ(head[8] << 8 | head[9], name == std::string("big") ? 100 : 400);
+      Bytes rest(static_cast<size_t>((head[0] << 8 | head[1]) - 12));
+      ::recv(fd.get(), rest.data(), rest.size(), MSG_WAITALL);
+    }
+  });
+}
+
+TEST_F(DnsServerTest, TheResolverOfTheCLibraryIsContent) {
+  names_.known = {{"web", many(60)}};
+  write_all(open_file("/run/resolv.conf", O_WRONLY | O_CREAT | O_TRUNC, 0644).get(),
+            "nameserver 127.0.0.11\noptions ndots:0\n");
+  ASSERT_EQ(::mount("/run/resolv.conf", "/etc/resolv.conf", nullptr, MS_BIND, nullptr), 0);
+  size_t count = 0;
+  in_namespace(space_.fd.get(), [&] {
+    addrinfo hints{};
+    hints.ai_socktype = SOCK_STREAM;
+    addrinfo* found = nullptr;
+    EXPECT_EQ(::getaddrinfo("web", "80", &hints, &found), 0);
+    for (addrinfo* a = found; a != nullptr; a = a->ai_next) ++count;
+    if (found != nullptr) ::freeaddrinfo(found);
+  });
+  EXPECT_EQ(count, 60U) << "truncated by UDP, whole by TCP";
+}
+
+TEST_F(DnsServerTest, QueriesWaitForTheNextServer) {
+  names_.known = {{"web", many(1)}};
+  loop_.wait(server_->stop("shop"));
+  Bytes answer;
+  std::thread waiting([&] { answer = ask_udp("web"); });
+  ::usleep(100000);
+  loop_.call(
+      [&] { server_->serve("shop", space_.dns.udp.duplicate(), space_.dns.tcp.duplicate()); });
+  waiting.join();
+  EXPECT_EQ(header_of(answer).answers, 1);
+}
+
+TEST_F(DnsServerTest, ResolvConf) {
+  auto found = parse_resolv_conf(
+      "# comment\nnameserver 10.0.0.1\nnameserver\tfe80::1\nsearch x\nnameserver bad\n"
+      "nameserver 10.0.0.3\nnameserver 10.0.0.4\n");
+  ASSERT_EQ(found.size(), 3U);
+  EXPECT_EQ(found[2].to_string(), "10.0.0.3");
+}
+
+}  // namespace
+}  // namespace pcompose::netns

@@ -1,0 +1,148 @@
+#include "tests/netns/fake_host.h"
+
+#include <arpa/inet.h>
+#include <array>
+#include <fcntl.h>
+#include <linux/rtnetlink.h>
+#include <net/if.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <sched.h>
+#include <sys/eventfd.h>
+#include <sys/mount.h>
+#include <sys/socket.h>
+#include <thread>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "netns/netlink.h"
+
+namespace pcompose::netns {
+namespace {
+
+sockaddr_in at(const std::string& address, uint16_t port) {
+  sockaddr_in out{};
+  out.sin_family = AF_INET;
+  out.sin_port = htons(port);
+  inet_pton(AF_INET, address.c_str(), &out.sin_addr);
+  return out;
+}
+
+Fd connected(int type, const std::string& address, uint16_t port) {
+  Fd fd(::socket(AF_INET, type | SOCK_CLOEXEC, 0));
+  timeval limit{1, 0};
+  ::setsockopt(fd.get(), SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
+  ::setsockopt(fd.get(), SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
+  sockaddr_in to = at(address, port);
+  if (::connect(fd.get(), reinterpret_cast<sockaddr*>(&to), sizeof to) != 0) return {};
+  return fd;
+}
+
+std::string receive_text(const Fd& fd) {
+  std::array<char, 512> buffer;
+  ssize_t n = fd ? ::recv(fd.get(), buffer.data(), buffer.size(), 0) : -1;
+  return n > 0 ? std::string(buffer.data(), static_cast<size_t>(n)) : std::string();
+}
+
+}  // namespace
+
+bool enter_fake_host() {
+  if (::unshare(CLONE_NEWNET | CLONE_NEWNS) != 0) return false;
+  if (::mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0) return false;
+  if (::mount("tmpfs", "/run", "tmpfs", 0, "mode=755") != 0) return false;
+  ifinfomsg lo{};
+  lo.ifi_index = 1;
+  lo.ifi_flags = lo.ifi_change = IFF_UP;
+  NetlinkBatch batch;
+  batch.begin(RTM_NEWLINK, NLM_F_ACK, lo);
+  return send_batch(open_netlink(NETLINK_ROUTE).get(), batch) == 0;
+}
+
+void in_namespace(int namespace_fd, const std::function<void()>& body) {
+  std::thread([&] {
+    if (namespace_fd >= 0 && ::setns(namespace_fd, CLONE_NEWNET) != 0) {
+      throw Error::from_errno("enter a namespace");
+    }
+    body();
+  }).join();
+}
+
+std::string tcp_ask(int namespace_fd, const std::string& address, uint16_t port) {
+  std::string out;
+  in_namespace(namespace_fd, [&] { out = receive_text(connected(SOCK_STREAM, address, port)); });
+  return out;
+}
+
+std::string udp_ask(int namespace_fd, const std::string& address, uint16_t port,
+                    const std::string& message) {
+  std::string out;
+  in_namespace(namespace_fd, [&] {
+    Fd fd = connected(SOCK_DGRAM, address, port);
+    if (fd && ::send(fd.get(), message.data(), message.size(), 0) > 0) out = receive_text(fd);
+  });
+  return out;
+}
+
+struct EchoServer::State {
+  Fd tcp;
+  Fd udp;
+  Fd stop{::eventfd(0, EFD_CLOEXEC)};
+  std::string name;
+  std::thread thread;
+
+  [[nodiscard]] std::string answer(const sockaddr_in& peer) const {
+    std::array<char, INET_ADDRSTRLEN> text{};
+    inet_ntop(AF_INET, &peer.sin_addr, text.data(), text.size());
+    return name + " " + text.data();
+  }
+  void serve_tcp() const {
+    sockaddr_in peer{};
+    socklen_t size = sizeof peer;
+    Fd client(::accept4(tcp.get(), reinterpret_cast<sockaddr*>(&peer), &size, SOCK_CLOEXEC));
+    if (client) write_all(client.get(), answer(peer));
+  }
+  void serve_udp() const {
+    sockaddr_in peer{};
+    socklen_t size = sizeof peer;
+    std::array<char, 512> buffer;
+    if (::recvfrom(udp.get(), buffer.data(), buffer.size(), 0, reinterpret_cast<sockaddr*>(&peer),
+                   &size) < 0) {
+      return;
+    }
+    std::string text = answer(peer);
+    ::sendto(udp.get(), text.data(), text.size(), 0, reinterpret_cast<sockaddr*>(&peer), size);
+  }
+  void run() const {
+    std::array<pollfd, 3> wait{
+        {{tcp.get(), POLLIN, 0}, {udp.get(), POLLIN, 0}, {stop.get(), POLLIN, 0}}};
+    while (::poll(wait.data(), wait.size(), -1) > 0 && wait[2].revents == 0) {
+      if (wait[0].revents != 0) serve_tcp();
+      if (wait[1].revents != 0) serve_udp();
+    }
+  }
+};
+
+EchoServer::EchoServer(int namespace_fd, uint16_t port, std::string name) : state_(new State) {
+  state_->name = std::move(name);
+  in_namespace(namespace_fd, [&] {
+    sockaddr_in here = at("0.0.0.0", port);
+    state_->tcp = Fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    state_->udp = Fd(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+    for (int fd : {state_->tcp.get(), state_->udp.get()}) {
+      if (::bind(fd, reinterpret_cast<sockaddr*>(&here), sizeof here) != 0) {
+        throw Error::from_errno("bind the echo server");
+      }
+    }
+    ::listen(state_->tcp.get(), 8);
+  });
+  state_->thread = std::thread([this] { state_->run(); });
+}
+
+EchoServer::~EchoServer() {
+  uint64_t one = 1;
+  if (::write(state_->stop.get(), &one, sizeof one) < 0) std::abort();
+  state_->thread.join();
+  delete state_;
+}
+
+}  // namespace pcompose::netns

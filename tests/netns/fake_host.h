@@ -1,0 +1,36 @@
+// A host of our own: the test process in fresh network and mount namespaces, so that nothing of the
+// machine is touched. For root.
+#pragma once
+
+#include <functional>
+#include <string>
+
+#include "base/fd.h"
+
+namespace pcompose::netns {
+
+// Once per program, before any thread: unshare(2), private mounts, a tmpfs on /run, loopback up.
+// False where we may not (not root).
+bool enter_fake_host();
+
+// Runs `body` in the namespace on a thread of its own, and waits for it.
+void in_namespace(int namespace_fd, const std::function<void()>& body);
+
+// What a blocking client in the namespace sees. "" on a refused or timed-out connection (2 s).
+std::string tcp_ask(int namespace_fd, const std::string& address, uint16_t port);
+std::string udp_ask(int namespace_fd, const std::string& address, uint16_t port,
+                    const std::string& message);
+
+// Answers each client of a port in the namespace with "NAME PEER-ADDRESS" until it is destroyed.
+// TCP and UDP.
+class EchoServer {
+ public:
+  EchoServer(int namespace_fd, uint16_t port, std::string name);
+  ~EchoServer();
+
+ private:
+  struct State;
+  State* state_;
+};
+
+}  // namespace pcompose::netns

@@ -1,0 +1,318 @@
+// The facade against the real kernel: networks, endpoints, published ports, isolation, teardown.
+#include "netns/networks.h"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "netns/firewall.h"
+#include "netns/listeners.h"
+#include "netns/sysctl.h"
+#include "tests/netns/fake_host.h"
+#include "tests/netns/loop_thread.h"
+
+namespace pcompose::netns {
+namespace {
+
+using testing::HasSubstr;
+
+Roots test_roots(const std::string& name = "root") {
+  Roots roots;
+  roots.state = "/run/" + name;
+  roots.run = "/run/" + name + "/run";
+  roots.tag = "pcompose-test";
+  if (::geteuid() == 0) make_directories(roots.run);
+  return roots;
+}
+
+NetworkSpec network(const std::string& name, Reach reach = Reach::outside) {
+  NetworkSpec spec;
+  spec.name = name;
+  spec.project = "shop";
+  spec.reach = reach;
+  return spec;
+}
+
+ReplicaSpec replica(const std::string& name, const std::vector<std::string>& networks) {
+  ReplicaSpec spec;
+  spec.container = "id-" + name;
+  spec.project = "shop";
+  spec.service = name;
+  spec.replica = "shop-" + name + "-1";
+  for (const std::string& n : networks) spec.attachments.push_back({n, {name}, "", ""});
+  return spec;
+}
+
+PublishSpec published(const std::string& container, const std::string& host, uint16_t port,
+                      Protocol protocol = Protocol::tcp) {
+  PublishSpec spec;
+  spec.container = "id-" + container;
+  spec.host_ip = host;
+  spec.port = port;
+  spec.protocol = protocol;
+  spec.target_port = 80;
+  return spec;
+}
+
+std::string message_of(const std::function<void()>& body) {
+  try {
+    body();
+    return "";
+  } catch (const Error& e) {
+    return e.what();
+  }
+}
+
+class NetworksTest : public testing::Test {
+ protected:
+  static void SetUpTestSuite() {
+    ready_ = enter_fake_host();
+    // What another program's host may have on. The names of the sysctl depend on the kernel's
+    // modules.
+    if (ready_) write_sysctl("net/ipv4/ip_forward", "0");
+  }
+  void SetUp() override {
+    if (!ready_) GTEST_SKIP() << "needs root";
+  }
+  void TearDown() override {
+    if (!ready_) return;
+    for (const NetworkRow& row : loop_.wait(networks_.list())) {
+      std::vector<std::string> containers;
+      for (const EndpointRow& e : loop_.wait(networks_.endpoints()))
+        containers.push_back(e.container);
+      EXPECT_TRUE(loop_.wait(networks_.remove_replicas(containers)).empty());
+      EXPECT_TRUE(loop_.wait(networks_.remove_network(row.name)).empty());
+    }
+    expect_clean();
+  }
+  static void expect_clean() {
+    Kernel kernel;
+    // Namespaces die asynchronously.
+    for (int i = 0; i < 300 && kernel.links().size() > 1; ++i) ::usleep(10000);
+    EXPECT_EQ(kernel.links().size(), 1U);
+    EXPECT_FALSE(Firewall("pcompose-test").table_exists());
+    EXPECT_EQ(read_sysctl("net/ipv4/ip_forward"), "0");
+  }
+
+  static bool ready_;
+  Roots roots_ = test_roots();
+  TestLoop loop_;
+  Networks networks_{roots_};
+};
+bool NetworksTest::ready_ = false;
+
+TEST_F(NetworksTest, MakingIsIdempotentAndRemovingIsToo) {
+  NetworkRow first = loop_.wait(networks_.ensure_network(network("n1")));
+  EXPECT_EQ(first.subnet.str(), "10.112.0.0/22");
+  EXPECT_EQ(loop_.wait(networks_.ensure_network(network("n1"))), first);
+  EXPECT_EQ(loop_.wait(networks_.use_network("n1")), first);
+  EXPECT_EQ(loop_.wait(networks_.ensure_network(network("n2"))).subnet.str(), "10.112.4.0/22");
+  EXPECT_TRUE(loop_.wait(networks_.remove_network("n1")).empty());
+  EXPECT_TRUE(loop_.wait(networks_.remove_network("n1")).empty());
+  EXPECT_THAT(message_of([&] { loop_.wait(networks_.use_network("n1")); }),
+              HasSubstr("does not exist"));
+}
+
+TEST_F(NetworksTest, BadNetworksAreRefused) {
+  NetworkSpec spec = network("bad");
+  spec.subnet = "10.112.0.0";
+  EXPECT_THAT(message_of([&] { loop_.wait(networks_.ensure_network(spec)); }),
+              HasSubstr("not a subnet"));
+  spec.subnet = "fd00::/64";
+  EXPECT_THAT(message_of([&] { loop_.wait(networks_.ensure_network(spec)); }),
+              HasSubstr("not supported yet"));
+  spec.subnet = "10.5.0.0/16";
+  spec.gateway = "10.6.0.1";
+  EXPECT_THAT(message_of([&] { loop_.wait(networks_.ensure_network(spec)); }),
+              HasSubstr("not an address of 10.5.0.0/16"));
+  loop_.wait(networks_.ensure_network(network("n1")));
+  spec.subnet = "10.0.0.0/8";
+  spec.gateway = "";
+  EXPECT_THAT(message_of([&] { loop_.wait(networks_.ensure_network(spec)); }),
+              HasSubstr("overlaps 10.112.0.0/22 of the network n1"));
+  EXPECT_THAT(
+      message_of([&] { loop_.wait(networks_.ensure_network(network("n1", Reach::internal))); }),
+      HasSubstr("not internal"));
+}
+
+TEST_F(NetworksTest, ContainersOfANetworkReachEachOtherAndNoOther) {
+  loop_.wait(networks_.ensure_network(network("n1")));
+  loop_.wait(networks_.ensure_network(network("n2")));
+  auto made =
+      loop_.wait(networks_.make_replicas({replica("a", {"n1"}), replica("b", {"n1"}),
+                                          replica("c", {"n2"}), replica("d", {"n1", "n2"})}));
+  int a = made[0].namespace_fd.get();
+  int c = made[2].namespace_fd.get();
+  EchoServer b(made[1].namespace_fd.get(), 80, "b");
+  EchoServer d(made[3].namespace_fd.get(), 80, "d");
+  EXPECT_EQ(made[1].endpoints[0].address.str(), "10.112.0.3");
+  EXPECT_EQ(tcp_ask(a, "10.112.0.3", 80), "b 10.112.0.2");
+  EXPECT_EQ(tcp_ask(c, "10.112.0.3", 80), "") << "another network";
+  EXPECT_EQ(tcp_ask(c, made[3].endpoints[1].address.str(), 80), "d 10.112.4.2");
+  EXPECT_EQ(made[3].endpoints[1].interface, "eth1");
+}
+
+TEST_F(NetworksTest, AddressesStickToTheReplica) {
+  loop_.wait(networks_.ensure_network(network("n1")));
+  ReplicaNet a = loop_.wait(networks_.make_replica(replica("a", {"n1"})));
+  ReplicaSpec again = replica("a", {"n1"});
+  again.container = "id-a2";
+  EXPECT_TRUE(loop_.wait(networks_.remove_replicas({"id-a"})).empty());
+  a = loop_.wait(networks_.make_replica(again));
+  EXPECT_EQ(a.endpoints[0].address.str(), "10.112.0.2");
+}
+
+TEST_F(NetworksTest, AFailureUndoesAllOfItsBatch) {
+  loop_.wait(networks_.ensure_network(network("n1")));
+  std::string text = message_of([&] {
+    loop_.wait(networks_.make_replicas({replica("a", {"n1"}), replica("b", {"missing"})}));
+  });
+  EXPECT_THAT(text, HasSubstr("connect shop-b-1: the network missing does not exist"));
+  EXPECT_TRUE(loop_.wait(networks_.endpoints()).empty());
+}
+
+TEST_F(NetworksTest, PublishedPorts) {
+  NetworkRow n1 = loop_.wait(networks_.ensure_network(network("n1")));
+  loop_.wait(networks_.ensure_network(network("n2")));
+  auto made = loop_.wait(
+      networks_.make_replicas({replica("a", {"n1"}), replica("b", {"n1"}), replica("c", {"n2"})}));
+  EchoServer a(made[0].namespace_fd.get(), 80, "a");
+  std::vector<PublishSpec> ports{published("a", "", 8080), published("a", "", 8080, Protocol::udp),
+                                 published("a", "127.0.0.1", 8081)};
+  auto reserved = loop_.wait(networks_.reserve(ports));
+  loop_.wait(networks_.publish(ports));
+  loop_.wait(networks_.publish(ports));  // once more: idempotent
+  EXPECT_EQ(tcp_ask(-1, "127.0.0.1", 8080), "a 10.112.0.1");
+  EXPECT_EQ(udp_ask(-1, "127.0.0.1", 8080, "x"), "a 10.112.0.1");
+  EXPECT_EQ(tcp_ask(-1, "127.0.0.1", 8081), "a 10.112.0.1");
+  EXPECT_EQ(tcp_ask(-1, n1.gateway.str(), 8080), "a 10.112.0.1");
+  EXPECT_EQ(tcp_ask(-1, n1.gateway.str(), 8081), "") << "published on 127.0.0.1 only";
+  EXPECT_EQ(tcp_ask(made[1].namespace_fd.get(), n1.gateway.str(), 8080), "a 10.112.0.1")
+      << "sibling";
+  EXPECT_EQ(tcp_ask(made[0].namespace_fd.get(), n1.gateway.str(), 8080), "a 10.112.0.1")
+      << "itself";
+  EXPECT_EQ(tcp_ask(made[2].namespace_fd.get(), "10.112.4.1", 8080), "a 10.112.4.2")
+      << "other network";
+  EXPECT_TRUE(loop_.wait(networks_.unpublish({"id-a"})).empty());
+  EXPECT_EQ(tcp_ask(-1, "127.0.0.1", 8080), "");
+  EXPECT_TRUE(loop_.wait(networks_.ports()).empty());
+}
+
+TEST_F(NetworksTest, TheHostsLoopbackIsOutOfReach) {
+  NetworkRow n1 = loop_.wait(networks_.ensure_network(network("n1")));
+  ReplicaNet a = loop_.wait(networks_.make_replica(replica("a", {"n1"})));
+  EchoServer host(-1, 9000, "host");
+  EXPECT_EQ(tcp_ask(a.namespace_fd.get(), n1.gateway.str(), 9000), "host 10.112.0.2");
+  EXPECT_EQ(tcp_ask(a.namespace_fd.get(), "127.0.0.1", 9000), "");
+}
+
+// A neighbour of the host: a namespace on a bridge that is not ours.
+TEST_F(NetworksTest, OutsideComesInByPublishedPortsOnlyAndInternalNetworksStayIn) {
+  loop_.wait(networks_.ensure_network(network("n1")));
+  loop_.wait(networks_.ensure_network(network("in", Reach::internal)));
+  auto made = loop_.wait(networks_.make_replicas({replica("a", {"n1"}), replica("b", {"in"})}));
+  Kernel kernel;
+  BridgeSpec lan{"lan0", *Prefix::parse("192.168.7.0/24"), *Ipv4::parse("192.168.7.1")};
+  kernel.ensure_bridge(lan);
+  Namespace outside = kernel.make_namespace(Dns::none);
+  EndpointLink link{lan.name,
+                    "lan-v",
+                    "eth0",
+                    *Ipv4::parse("192.168.7.2"),
+                    24,
+                    lan.gateway,
+                    Mac::of(*Ipv4::parse("192.168.7.2")),
+                    0};
+  kernel.attach(outside.fd.get(), outside.route.get(), link);
+  EchoServer a(made[0].namespace_fd.get(), 80, "a");
+  EchoServer world(outside.fd.get(), 80, "world");
+  loop_.wait(networks_.publish({published("a", "", 8080)}));
+  EXPECT_EQ(tcp_ask(outside.fd.get(), "192.168.7.1", 8080), "a 192.168.7.2")
+      << "the client's address";
+  EXPECT_EQ(tcp_ask(outside.fd.get(), "10.112.0.2", 80), "");
+  EXPECT_EQ(tcp_ask(made[0].namespace_fd.get(), "192.168.7.2", 80), "world 192.168.7.1")
+      << "masqueraded";
+  EXPECT_EQ(tcp_ask(made[1].namespace_fd.get(), "192.168.7.2", 80), "") << "internal";
+  kernel.delete_bridge(lan.name);
+  kernel.detach("lan-v");
+}
+
+TEST_F(NetworksTest, AFlushedRulesetIsPutBack) {
+  loop_.wait(networks_.ensure_network(network("n1")));
+  ReplicaNet a = loop_.wait(networks_.make_replica(replica("a", {"n1"})));
+  EchoServer server(a.namespace_fd.get(), 80, "a");
+  loop_.wait(networks_.publish({published("a", "", 8080)}));
+  Firewall(roots_.tag).remove_table();
+  EXPECT_EQ(tcp_ask(-1, "127.0.0.1", 8080), "");
+  loop_.wait(networks_.ensure_network(network("n2")));
+  EXPECT_EQ(tcp_ask(-1, "127.0.0.1", 8080), "a 10.112.0.1");
+}
+
+TEST_F(NetworksTest, ALeftOverElementOfAnotherTargetIsReplaced) {
+  loop_.wait(networks_.ensure_network(network("n1")));
+  auto made = loop_.wait(networks_.make_replicas({replica("a", {"n1"}), replica("b", {"n1"})}));
+  EchoServer b(made[1].namespace_fd.get(), 80, "b");
+  loop_.wait(networks_.publish({published("a", "", 8080), published("a", "", 8081)}));
+  loop_.wait(networks_.publish({published("b", "", 8080)}));
+  EXPECT_EQ(tcp_ask(-1, "127.0.0.1", 8080), "b 10.112.0.1");
+}
+
+TEST_F(NetworksTest, ConflictsNameTheHolder) {
+  EchoServer other(-1, 8090, "other");
+  std::string text =
+      message_of([&] { loop_.wait(networks_.reserve({published("a", "127.0.0.1", 8090)})); });
+  EXPECT_THAT(text,
+              testing::MatchesRegex("port 127.0.0.1:8090/tcp is in use by .* \\(pid [0-9]+\\) "
+                                    "\\(port 8091 is free\\)"));
+  EXPECT_THAT(
+      message_of([&] { loop_.wait(networks_.reserve({published("a", "", 8090, Protocol::udp)})); }),
+      HasSubstr("port 8090/udp is in use by"));
+  EXPECT_THAT(message_of([&] { loop_.wait(networks_.reserve({published("a", "::1", 80)})); }),
+              HasSubstr("not supported yet"));
+  EXPECT_THAT(message_of([&] { loop_.wait(networks_.reserve({published("a", "10.1.2.3", 80)})); }),
+              HasSubstr("no link of this host has the address 10.1.2.3"));
+}
+
+TEST_F(NetworksTest, ConflictsWithOurOwnNameTheProject) {
+  loop_.wait(networks_.ensure_network(network("n1")));
+  ReplicaNet a = loop_.wait(networks_.make_replica(replica("a", {"n1"})));
+  auto held = loop_.wait(networks_.reserve({published("a", "", 8080)}));
+  loop_.wait(networks_.publish({published("a", "", 8080)}));
+  EXPECT_THAT(message_of([&] { loop_.wait(networks_.reserve({published("b", "", 8080)})); }),
+              HasSubstr("port 8080/tcp is in use by shop-a-1 of the project shop"));
+  auto any = loop_.wait(networks_.reserve({published("b", "", 0)}));
+  EXPECT_NE(any[0].port, 0);
+}
+
+TEST_F(NetworksTest, ANetworkInUseIsNotRemoved) {
+  loop_.wait(networks_.ensure_network(network("n1")));
+  ReplicaNet a = loop_.wait(networks_.make_replica(replica("a", {"n1"})));
+  EXPECT_THAT(message_of([&] { loop_.wait(networks_.remove_network("n1")); }),
+              HasSubstr("the network n1 is in use by shop-a-1"));
+}
+
+TEST_F(NetworksTest, WithoutNetworksThereIsLoopbackOnly) {
+  ReplicaNet none = loop_.wait(networks_.make_replica(replica("a", {})));
+  EXPECT_FALSE(none.dns.udp);
+  EXPECT_TRUE(none.endpoints.empty());
+  EchoServer server(none.namespace_fd.get(), 80, "a");
+  EXPECT_EQ(tcp_ask(none.namespace_fd.get(), "127.0.0.1", 80), "a 127.0.0.1");
+}
+
+TEST_F(NetworksTest, TwoProcessesOfOneRootShareNetworks) {
+  Networks other(roots_);
+  NetworkRow n1 = loop_.wait(networks_.ensure_network(network("n1")));
+  EXPECT_EQ(loop_.wait(other.use_network("n1")), n1);
+  ReplicaNet a = loop_.wait(networks_.make_replica(replica("a", {"n1"})));
+  ReplicaNet b = loop_.wait(other.make_replica(replica("b", {"n1"})));
+  EchoServer server(b.namespace_fd.get(), 80, "b");
+  EXPECT_EQ(tcp_ask(a.namespace_fd.get(), b.endpoints[0].address.str(), 80), "b 10.112.0.2");
+  EXPECT_EQ(loop_.wait(other.endpoints()).size(), 2U);
+}
+
+}  // namespace
+}  // namespace pcompose::netns
