@@ -17,7 +17,7 @@ using Milliseconds = std::chrono::milliseconds;
 
 // A published port, one host port to one container port (ranges are already expanded).
 struct Port {
-  std::string host_ip;               // "" = every address of the host
+  std::string host_ip;                // "" = every address of the host
   std::optional<uint16_t> published;  // nullopt = an ephemeral port
   uint16_t published_end = 0;         // above `published`: any free one of published..published_end
   uint16_t target = 0;
@@ -29,7 +29,8 @@ enum class MountType { volume, bind, tmpfs };
 
 struct Mount {
   MountType type = MountType::volume;
-  std::string source;  // volume: the key under `volumes:` ("" = anonymous); bind: an absolute host path
+  std::string
+      source;  // volume: the key under `volumes:` ("" = anonymous); bind: an absolute host path
   std::string target;  // absolute path in the container
   bool read_only = false;
   bool create_host_path = true;  // bind: make a missing source directory
@@ -76,10 +77,11 @@ struct ServiceNetwork {
 struct Service {
   std::string name;
   std::string image;
-  std::string container_name;                        // "" = <project>-<service>-<number>
+  std::string container_name;                          // "" = <project>-<service>-<number>
   std::optional<std::vector<std::string>> command;     // nullopt = the image's
   std::optional<std::vector<std::string>> entrypoint;  // nullopt = the image's
-  std::map<std::string, std::optional<std::string>> environment;  // nullopt = unset it, even the image's
+  std::map<std::string, std::optional<std::string>>
+      environment;  // nullopt = unset it, even the image's
   std::vector<Port> ports;
   std::vector<std::string> expose;  // "80", "80/udp", "8000-8010"
   std::vector<Mount> volumes;
@@ -95,14 +97,15 @@ struct Service {
   std::string user;
   std::string working_dir;
   std::string hostname;
-  std::string stop_signal;                          // "" = the image's, then SIGTERM
-  std::optional<Milliseconds> stop_grace_period;    // nullopt = 10 s
+  std::string stop_signal;                        // "" = the image's, then SIGTERM
+  std::optional<Milliseconds> stop_grace_period;  // nullopt = 10 s
   std::map<std::string, std::string> labels;
   std::vector<std::string> profiles;
   int scale = 1;
 
   Position position;  // of the key `web:` under `services:`
-  // Where each part came from, by its path in the service: "image", "environment.DEBUG", "ports[0]".
+  // Where each part came from, by its path in the service: "image", "environment.DEBUG",
+  // "ports[0]".
   std::map<std::string, Position> origins;
   // The place of `path`, or of the nearest thing around it, or of the service.
   [[nodiscard]] Position origin(const std::string& path) const;
@@ -131,9 +134,9 @@ struct Volume {
 
 struct Project {
   std::string name;
-  std::string working_dir;                // absolute
-  std::vector<std::string> config_files;  // absolute
-  std::vector<std::string> profiles;      // the active ones
+  std::string working_dir;                  // absolute
+  std::vector<std::string> config_files;    // absolute
+  std::vector<std::string> profiles;        // the active ones
   std::map<std::string, Service> services;  // those of active profiles only
   std::map<std::string, Service> disabled_services;
   std::map<std::string, Network> networks;  // those that an active service uses
