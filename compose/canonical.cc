@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include "compose/paths.h"
+#include "compose/yaml_scalar.h"
 
 namespace pcompose::compose {
 
@@ -28,7 +29,7 @@ bool Canonicalizer::expect(const Node& node, Kind kind, const std::string& path)
 }
 
 std::string Canonicalizer::resolved(const std::string& path) const {
-  if (!options_.resolve_paths) return path;
+  if (!options_.resolve_paths || path.starts_with('/')) return path;
   if (path == "~" || path.starts_with("~/")) return join_path(options_.home, "./" + path.substr(1));
   return join_path(options_.directory, path);
 }
@@ -82,11 +83,42 @@ void Canonicalizer::object(Node& node, const Object& object, const std::string& 
   }
 }
 
+namespace {
+
+// With --no-interpolate a value may hold "${X}" where a number is due, so only the shapes that
+// merging needs are made.
+bool shaped_when_raw(Form form) {
+  switch (form) {
+    case Form::object:
+    case Form::objects:
+    case Form::named:
+    case Form::services:
+    case Form::memberships:
+    case Form::models:
+    case Form::depends_on:
+    case Form::build:
+    case Form::mounts:
+    case Form::env_file:
+    case Form::include:
+    case Form::extends:
+      return true;
+    default:
+      return false;
+  }
+}
+
+}  // namespace
+
 bool Canonicalizer::value(Node& node, const Attribute& attribute, const std::string& path) {
   // Null says "nothing here", except where it resets a command.
   if (node.is(Kind::null)) {
     return attribute.form == Form::command || attribute.form == Form::health_test ||
            attribute.form == Form::any;
+  }
+  if (options_.raw && !shaped_when_raw(attribute.form)) return true;
+  // Docker's own files say `restart: no`, and a reader of YAML 1.1 has turned that into false.
+  if (attribute.name == "restart" && node.is(Kind::boolean) && scalar_text(node) == "false") {
+    node = make_string("no", node.origin);
   }
   if (attribute.form <= Form::choice) return scalar(node, attribute, path);
   if (attribute.form <= Form::health_test) return list(node, attribute, path);

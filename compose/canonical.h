@@ -14,6 +14,7 @@ struct CanonicalOptions {
   std::string directory;  // what relative paths are relative to
   std::string home;       // what ~ stands for
   bool resolve_paths = true;
+  bool raw = false;  // --no-interpolate: variables stand in the values
   Unsupported unsupported = Unsupported::refuse;
 };
 

@@ -17,7 +17,8 @@ void apply_option(Node& mount, const std::string& option, const OriginPtr& origi
     mount.set("read_only", make_boolean(true, origin));
   } else if (option == "nocopy" && volume != nullptr) {
     volume->set("nocopy", make_boolean(true, origin));
-  } else if (bind != nullptr && (option == "z" || option == "Z")) {
+  } else if (option == "z" || option == "Z") {
+    if (bind == nullptr) bind = &mount.set("bind", make_mapping(origin));
     bind->set("selinux", make_string(option, origin));
   } else if (bind != nullptr && (option.ends_with("shared") || option.ends_with("slave") ||
                                  option.ends_with("private"))) {
@@ -73,7 +74,9 @@ bool Canonicalizer::long_mount(Node& node, const std::string& path) {
       return fail(node, path, "'source' is missing; say which path of the host to mount");
     }
     // A path with a drive letter stays: there is nothing on this machine that it could mean.
-    bool drive = is_path(source->text) && source->text.size() > 1 && source->text[1] == ':';
+    const std::string& text = source->text;
+    bool drive =
+        is_path(text) && text.size() > 2 && text[1] == ':' && (text[2] == '/' || text[2] == '\\');
     if (!drive) source->text = resolved(source->text);
   } else if (type == "tmpfs" && source != nullptr) {
     return fail(*source, below(path, "source"), "a tmpfs has no source; remove it");

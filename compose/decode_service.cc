@@ -173,11 +173,14 @@ void ServiceDecoder::mounts(const Node& node, Service& out) {
       mount.tmpfs_mode = static_cast<uint32_t>(integer_of(options->find("mode"), 0));
     }
     std::string path = at_index("volumes", i);
+    // "d:/data" is a drive letter in every compose file, whatever the machine.
+    constexpr std::string_view cure = "a volume whose name is one letter needs the long form";
     if (!mount.target.starts_with('/')) {
-      error(item, path, fmt::format("the target \"{}\" is no absolute path", mount.target));
+      error(item, path,
+            fmt::format("the target \"{}\" is no absolute path; {}", mount.target, cure));
     }
     if (mount.type == MountType::bind && !mount.source.starts_with('/')) {
-      error(item, path, fmt::format("\"{}\" is no path of this machine", mount.source));
+      error(item, path, fmt::format("\"{}\" is no path of this machine; {}", mount.source, cure));
     }
     out.volumes.push_back(std::move(mount));
   }

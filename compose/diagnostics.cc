@@ -20,7 +20,8 @@ void Diagnostics::throw_errors() const {
   for (const auto& d : errors_) {
     if (std::ranges::find(files, d.position.file) == files.end()) files.push_back(d.position.file);
   }
-  // libstdc++ 12's stable_sort does not compile without warnings, so the place in errors_ breaks ties.
+  // libstdc++ 12's stable_sort does not compile without warnings, so the place in errors_ breaks
+  // ties.
   std::vector<size_t> order(errors_.size());
   std::iota(order.begin(), order.end(), size_t{0});
   std::ranges::sort(order, {}, [&](size_t i) {

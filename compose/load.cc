@@ -46,6 +46,11 @@ bool DiskFiles::exists(const std::string& path) const {
   return ::stat(path.c_str(), &info) == 0 && !S_ISDIR(info.st_mode);
 }
 
+bool DiskFiles::is_directory(const std::string& path) const {
+  struct stat info{};
+  return ::stat(path.c_str(), &info) == 0 && S_ISDIR(info.st_mode);
+}
+
 std::string DiskFiles::standard_input() const { return read_all(STDIN_FILENO, kMaxFileSize); }
 
 LoadOptions options_from_process() {

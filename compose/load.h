@@ -19,6 +19,7 @@ class FileReader {
   [[nodiscard]] virtual std::optional<std::string> read(const std::string& path) const = 0;
   // True where `path` names something that read() could read.
   [[nodiscard]] virtual bool exists(const std::string& path) const = 0;
+  [[nodiscard]] virtual bool is_directory(const std::string& path) const = 0;
   // Standard input, for `-f -`. Throws Error.
   [[nodiscard]] virtual std::string standard_input() const = 0;
 };
@@ -27,6 +28,7 @@ class DiskFiles final : public FileReader {
  public:
   [[nodiscard]] std::optional<std::string> read(const std::string& path) const override;
   [[nodiscard]] bool exists(const std::string& path) const override;
+  [[nodiscard]] bool is_directory(const std::string& path) const override;
   [[nodiscard]] std::string standard_input() const override;
 };
 

@@ -26,6 +26,7 @@ bool same_value(const Node& a, const Node& b) {
 
 // What makes a list's item the same thing as one of the base; "" where nothing does.
 std::string identity(const Node& item, Form form) {
+  if (form != Form::ipam_pools && item.is(Kind::string)) return item.text;
   switch (form) {
     case Form::ports:
       return fmt::format("{}|{}|{}|{}", item.text_of("host_ip"), item.text_of("published"),

@@ -1,18 +1,14 @@
 #include "compose/model.h"
 
 #include <algorithm>
-#include <set>
 
 #include <fmt/format.h>
 
-#include "compose/canonical.h"
 #include "compose/check.h"
-#include "compose/interpolate_tree.h"
-#include "compose/merge.h"
 #include "compose/normalize.h"
 #include "compose/paths.h"
 #include "compose/project_files.h"
-#include "compose/yaml_reader.h"
+#include "compose/sources.h"
 
 namespace pcompose::compose {
 namespace {
@@ -35,50 +31,30 @@ class ModelBuilder {
     model_.disabled_services = make_mapping(nullptr);
     model_.working_dir = project_.project_directory;
     model_.config_files = project_.files;
-    for (const std::string& file : project_.files) read(file);
+    Sources sources(files_, project_, steps_, options_.unsupported, diagnostics_);
+    for (const std::string& file : project_.files) {
+      for (Document& document : sources.read(file)) documents_.push_back(std::move(document));
+    }
+    if (documents_.empty() && !diagnostics_.failed()) {
+      diagnostics_.error({{project_.shown(project_.files.front()), 0, 0},
+                          "",
+                          "empty compose file; it needs 'services:'",
+                          Severity::error});
+    }
     choose_name();
-    for (Node& document : documents_) add(document);
+    Scope scope{project_.project_directory, project_.environment, {}, nullptr};
+    for (Document& document : documents_) sources.add(std::move(document), scope, model_.root);
     finish();
     return std::move(model_);
   }
 
  private:
-  void read(const std::string& path) {
-    std::string shown = project_.shown(path);
-    auto text = path == "-" ? std::optional(files_.standard_input()) : files_.read(path);
-    if (!text) {
-      diagnostics_.error(
-          {{shown, 0, 0}, "", "no such file; check -f and COMPOSE_FILE", Severity::error});
-      return;
-    }
-    try {
-      auto documents = read_yaml(*text, shown);
-      if (documents.empty()) {
-        diagnostics_.error(
-            {{shown, 0, 0}, "", "empty compose file; it needs 'services:'", Severity::error});
-      }
-      for (Node& document : documents) {
-        warn_of_version(document);
-        documents_.push_back(std::move(document));
-      }
-    } catch (const ComposeError& error) {
-      for (const Diagnostic& d : error.diagnostics()) diagnostics_.error(d);
-    }
-  }
-
-  void warn_of_version(const Node& document) {
-    if (const Entry* version = document.find_entry("version")) {
-      diagnostics_.warning(version->origin, "version",
-                           "the attribute is obsolete and ignored; remove it");
-    }
-  }
-
   // -p and the environment come first, then the last `name:`, then the directory.
   void choose_name() {
     model_.name = project_.project_name;
     Lookup lookup = project_.lookup();
-    for (const Node& document : documents_) {
-      std::string written = document.text_of("name");
+    for (const Document& document : documents_) {
+      std::string written = document.root.text_of("name");
       if (written.empty() || !project_.project_name.empty()) continue;
       if (auto text = interpolate(written, lookup)) model_.name = normalized_project_name(*text);
     }
@@ -92,19 +68,7 @@ class ModelBuilder {
     project_.environment.insert_or_assign("COMPOSE_PROJECT_NAME", model_.name);
   }
 
-  void add(Node& document) {
-    if (steps_.interpolate) interpolate_tree(document, project_.lookup(), diagnostics_, warned_);
-    auto home = project_.environment.find("HOME");
-    CanonicalOptions canonical{project_.project_directory,
-                               home == project_.environment.end() ? "/" : home->second,
-                               steps_.resolve_paths, options_.unsupported};
-    Canonicalizer(diagnostics_, std::move(canonical)).object(document, file_schema(), "");
-    merge(model_.root, document, file_schema());
-  }
-
   void finish() {
-    model_.root.erase("version");
-    model_.root.erase("name");
     if (model_.root.find("services") == nullptr) model_.root.set("services", make_mapping(nullptr));
     Node& services = *model_.root.find("services");
     choose_profiles(services);
@@ -153,8 +117,7 @@ class ModelBuilder {
   const FileReader& files_;
   Diagnostics& diagnostics_;
   ProjectFiles project_;
-  std::vector<Node> documents_;
-  std::set<std::string, std::less<>> warned_;
+  std::vector<Document> documents_;
   Model model_;
 };
 

@@ -26,8 +26,7 @@ std::vector<std::string> sections(std::string_view text) {
 bool is_path(std::string_view source) {
   if (source.empty()) return false;
   if (std::string_view("./~\\").find(source.front()) != std::string_view::npos) return true;
-  return source.size() > 2 && letter(source[0]) && source[1] == ':' &&
-         (source[2] == '\\' || source[2] == '/');
+  return source.size() > 1 && letter(source[0]) && source[1] == ':';
 }
 
 bool MountSpec::bind() const { return is_path(source); }

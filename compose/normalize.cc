@@ -93,7 +93,8 @@ std::set<std::string> used_names(const Node& services, std::string_view kind) {
     if (list == nullptr) continue;
     for (const Entry& member : list->entries) used.insert(member.key);
     for (const Node& item : list->items) {
-      if (kind != "volumes" || item.text_of("type") != "bind") used.insert(item.text_of("source"));
+      if (kind != "volumes" || item.text_of("type") == "volume")
+        used.insert(item.text_of("source"));
     }
   }
   return used;

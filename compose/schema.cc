@@ -284,7 +284,7 @@ constexpr auto kService = std::to_array<Attribute>({
     {"env_file", env_file, kYes, &kEnvFileObject},
     {"environment", environment},
     {"expose", texts},
-    {"extends", extends, kNo, &kExtendsObject},
+    {"extends", extends, kYes, &kExtendsObject},
     {"external_links", unique, kNo},
     {"extra_hosts", extra_hosts, kNo},
     {"gpus", device_requests, kNo, &kRequestObject},
@@ -406,7 +406,7 @@ constexpr auto kFile = std::to_array<Attribute>({{"version", text},
                                                  {"secrets", named, kNo, &kSecretObject},
                                                  {"configs", named, kNo, &kConfigObject},
                                                  {"models", named, kNo, &kModelObject},
-                                                 {"include", include, kNo, &kIncludeObject}});
+                                                 {"include", include, kYes, &kIncludeObject}});
 constexpr Object kFileObject = one("compose file", kFile);
 
 size_t edit_distance(std::string_view a, std::string_view b) {

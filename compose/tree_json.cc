@@ -57,11 +57,22 @@ class TreeWriter {
       if (below != nullptr && left_out(*entry, *below)) continue;
       bool no_limit =
           attribute != nullptr && attribute->form == Form::ulimits && entry->value.text == "0";
-      out[entry->key] = no_limit ? json::value(json::object()) : value(entry->value, below);
+      out[shown_key(*entry, attribute)] =
+          no_limit ? json::value(json::object()) : value(entry->value, below);
     }
     if (attribute != nullptr && attribute->name == "deploy")
       out.emplace("resources", json::object());
+    bool watch = object && attribute->object->name == "watch";
+    if (watch) out.emplace("exec", json::object({{"command", nullptr}}));
     return out;
+  }
+
+  // Docker Compose prints these two by the names of its own struct.
+  static std::string_view shown_key(const Entry& entry, const Attribute* around) {
+    bool quirk =
+        around != nullptr && around->object != nullptr && around->object->name == "device weight";
+    if (!quirk) return entry.key;
+    return entry.key == "weight" ? "Weight" : "Path";
   }
 
   // What docker compose leaves out because its own structs cannot tell it from "not given".
@@ -69,6 +80,7 @@ class TreeWriter {
     if (attribute.form == Form::command || attribute.form == Form::any) return false;
     const Node& node = entry.value;
     if (node.is(Kind::sequence) && node.items.empty()) return true;
+    if (node.is(Kind::string) && node.text.empty()) return true;
     bool set = node.is(Kind::mapping) && node.entries.empty();
     if (set && !structured(attribute.form)) return true;
     return (attribute.name == "delay" && node.text == "0s") ||
