@@ -19,6 +19,7 @@ using Milliseconds = std::chrono::milliseconds;
 struct Port {
   std::string host_ip;                // "" = every address of the host
   std::optional<uint16_t> published;  // nullopt = an ephemeral port
+  uint16_t published_end = 0;         // above `published`: any free one of published..published_end
   uint16_t target = 0;
   std::string protocol = "tcp";  // tcp | udp
   Position position;

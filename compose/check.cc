@@ -1,0 +1,315 @@
+#include "compose/check.h"
+
+#include <algorithm>
+#include <arpa/inet.h>
+#include <array>
+#include <charconv>
+#include <map>
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include "compose/canonical.h"
+#include "compose/cycle.h"
+#include "compose/port_syntax.h"
+
+namespace pcompose::compose {
+namespace {
+
+bool name_start(char c) {
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+}
+bool good_name(std::string_view text) {
+  return !text.empty() && name_start(text.front()) && std::ranges::all_of(text, [](char c) {
+    return name_start(c) || c == '_' || c == '.' || c == '-';
+  });
+}
+
+const std::vector<Entry>& entries_of(const Node& node, std::string_view key) {
+  static const std::vector<Entry> kNone;
+  const Node* child = node.find(key);
+  return child == nullptr ? kNone : child->entries;
+}
+
+const std::vector<Node>& items_of(const Node& node, std::string_view key) {
+  static const std::vector<Node> kNone;
+  const Node* child = node.find(key);
+  return child == nullptr ? kNone : child->items;
+}
+
+// "10.0.0.0/16" or the like for IPv6.
+bool is_subnet(const std::string& text) {
+  size_t slash = text.find('/');
+  if (slash == std::string::npos || !is_ip_address(text.substr(0, slash))) return false;
+  int bits = -1;
+  const char* end = text.data() + text.size();
+  auto [stop, error] = std::from_chars(text.data() + slash + 1, end, bits);
+  int most = text.find(':') == std::string::npos ? 32 : 128;
+  return error == std::errc() && stop == end && bits >= 0 && bits <= most;
+}
+
+class Checker {
+ public:
+  Checker(const Node& root, const Node& disabled, Diagnostics& diagnostics)
+      : root_(root), disabled_(disabled), diagnostics_(diagnostics) {}
+
+  void run() {
+    for (const Entry& entry : entries_of(root_, "services")) {
+      std::string path = below("services", entry.key);
+      if (!diagnostics_.failed_at(path)) service(entry, path);
+    }
+    for (std::string_view kind : {"networks", "volumes", "secrets", "configs"}) {
+      for (const Entry& entry : entries_of(root_, kind)) resource(kind, entry);
+    }
+    cycles();
+  }
+
+ private:
+  void error(const OriginPtr& origin, const std::string& path, std::string message) {
+    diagnostics_.error(origin, path, std::move(message));
+  }
+
+  void service(const Entry& entry, const std::string& path) {
+    const Node& service = entry.value;
+    if (service.text_of("image").empty() && service.find("build") == nullptr &&
+        service.find("provider") == nullptr) {
+      error(entry.origin, path, "has neither an image nor a build; add 'image: …'");
+    }
+    if (service.find("network_mode") != nullptr && service.find("networks") != nullptr &&
+        !service.find("networks")->entries.empty()) {
+      error(service.find("network_mode")->origin, path,
+            "'network_mode' and 'networks' exclude each other; remove one of the two");
+    }
+    references(service, path);
+    dependencies(service, path);
+    names(entry, path);
+    replicas(service, path);
+    limits(service, path);
+    targets(service, path);
+  }
+
+  // `what` is undefined unless a top-level mapping of that name holds it.
+  void reference(std::string_view kind, const std::string& name, const OriginPtr& origin,
+                 const std::string& path) {
+    const Node* defined = root_.find(kind);
+    if (defined != nullptr && defined->find(name) != nullptr) return;
+    if (diagnostics_.failed_at(std::string(kind))) return;
+    std::string_view one = kind.substr(0, kind.size() - 1);
+    error(origin, path,
+          fmt::format("refers to undefined {} {}; define it under the top-level '{}:'", one, name,
+                      kind));
+  }
+
+  void references(const Node& service, const std::string& path) {
+    for (const Entry& network : entries_of(service, "networks")) {
+      std::string at = below(below(path, "networks"), network.key);
+      if (network.key != "default") reference("networks", network.key, network.origin, at);
+      const Node* address = network.value.find("ipv4_address");
+      if (address != nullptr && !is_ip_address(address->text)) {
+        error(address->origin, below(at, "ipv4_address"),
+              fmt::format("\"{}\" is no IP address", address->text));
+      }
+    }
+    for (size_t i = 0; i < items_of(service, "volumes").size(); ++i) {
+      const Node& mount = items_of(service, "volumes")[i];
+      std::string source = mount.text_of("source");
+      if (mount.text_of("type") != "volume" || source.empty()) continue;
+      reference("volumes", source, mount.find("source")->origin,
+                at_index(below(path, "volumes"), i));
+    }
+    for (std::string_view kind : {"secrets", "configs"}) {
+      for (size_t i = 0; i < items_of(service, kind).size(); ++i) {
+        const Node& grant = items_of(service, kind)[i];
+        reference(kind, grant.text_of("source"), grant.origin, at_index(below(path, kind), i));
+      }
+    }
+  }
+
+  void dependencies(const Node& service, const std::string& path) {
+    for (const Entry& entry : entries_of(service, "depends_on")) {
+      if (root_.find("services")->find(entry.key) != nullptr || !entry.value.flag("required"))
+        continue;
+      std::string at = below(below(path, "depends_on"), entry.key);
+      std::string name = path.substr(path.find('.') + 1);
+      const Node* off = disabled_.find(entry.key);
+      if (diagnostics_.failed_at("services." + entry.key)) continue;
+      if (off == nullptr) {
+        error(entry.origin, at,
+              fmt::format("service \"{}\" depends on undefined service \"{}\"", name, entry.key));
+        continue;
+      }
+      std::vector<std::string> profiles;
+      for (const Node& profile : items_of(*off, "profiles")) profiles.push_back(profile.text);
+      error(entry.origin, at,
+            fmt::format(
+                "service \"{0}\" depends on service \"{1}\", which is disabled; enable it with "
+                "--profile {2}, or write 'required: false'",
+                name, entry.key, fmt::join(profiles, " or ")));
+    }
+  }
+
+  void names(const Entry& entry, const std::string& path) {
+    const Node& service = entry.value;
+    for (const Node& profile : items_of(service, "profiles")) {
+      if (good_name(profile.text)) continue;
+      error(profile.origin, below(path, "profiles"),
+            fmt::format("\"{}\" is no profile name; use letters, digits, '_', '.', '-'",
+                        profile.text));
+    }
+    const Node* name = service.find("container_name");
+    if (name == nullptr) return;
+    std::string at = below(path, "container_name");
+    if (!good_name(name->text) || name->text.size() < 2) {
+      error(name->origin, at,
+            fmt::format("\"{}\" is no container name; use letters, digits, '_', '.', '-'",
+                        name->text));
+    }
+    auto [other, fresh] = container_names_.emplace(name->text, entry.key);
+    if (!fresh) {
+      error(name->origin, at,
+            fmt::format("\"{}\" is the name of service {}'s container already", name->text,
+                        other->second));
+    }
+  }
+
+  void replicas(const Node& service, const std::string& path) {
+    const Node* scale = service.find("scale");
+    const Node* deploy = service.find("deploy");
+    const Node* count = deploy == nullptr ? nullptr : deploy->find("replicas");
+    for (const Node* node : {scale, count}) {
+      if (node != nullptr && node->text.starts_with('-'))
+        error(node->origin, path, "a scale cannot be negative");
+    }
+    if (scale != nullptr && count != nullptr && scale->text != count->text) {
+      error(scale->origin, path, "'scale' and 'deploy.replicas' differ; remove one of the two");
+    }
+    if (count == nullptr) count = scale;
+    if (count != nullptr && service.find("container_name") != nullptr && count->text != "1" &&
+        count->text != "0") {
+      error(count->origin, path, "a service with a container_name has one replica at most");
+    }
+  }
+
+  // A limit that is written twice must be the same twice.
+  void limits(const Node& service, const std::string& path) {
+    const Node* deploy = service.find("deploy");
+    const Node* resources = deploy == nullptr ? nullptr : deploy->find("resources");
+    if (resources == nullptr) return;
+    constexpr std::array<std::array<std::string_view, 3>, 4> kPairs{
+        {{"cpus", "limits", "cpus"},
+         {"mem_limit", "limits", "memory"},
+         {"pids_limit", "limits", "pids"},
+         {"mem_reservation", "reservations", "memory"}}};
+    for (const auto& [own, group, name] : kPairs) {
+      const Node* a = service.find(own);
+      const Node* set = resources->find(group);
+      const Node* b = set == nullptr ? nullptr : set->find(name);
+      if (a == nullptr || b == nullptr || a->text == b->text) continue;
+      error(a->origin, path,
+            fmt::format("'{}' and 'deploy.resources.{}.{}' differ; remove one of the two", own,
+                        group, name));
+    }
+  }
+
+  void targets(const Node& service, const std::string& path) {
+    std::map<std::string, Position> seen;
+    for (const Node& mount : items_of(service, "volumes"))
+      seen.emplace(mount.text_of("target"), mount.position());
+    for (size_t i = 0; i < items_of(service, "tmpfs").size(); ++i) {
+      const Node& tmpfs = items_of(service, "tmpfs")[i];
+      std::string target = tmpfs.text.substr(0, tmpfs.text.find(':'));
+      std::string at = at_index(below(path, "tmpfs"), i);
+      if (!target.starts_with('/'))
+        error(tmpfs.origin, at, fmt::format("\"{}\" is no absolute path", target));
+      auto [other, fresh] = seen.emplace(target, tmpfs.position());
+      if (!fresh)
+        error(tmpfs.origin, at,
+              fmt::format("{} is mounted already, at {}", target, other->second.str()));
+    }
+  }
+
+  void resource(std::string_view kind, const Entry& entry) {
+    std::string path = below(std::string(kind), entry.key);
+    const Node& node = entry.value;
+    if (node.flag("external")) {
+      for (const Entry& attribute : node.entries) {
+        if (attribute.key == "name" || attribute.key == "external" ||
+            attribute.key.starts_with("x-"))
+          continue;
+        if (kind == "networks" && attribute.key != "ipam" && attribute.key != "driver") continue;
+        error(attribute.origin, path,
+              fmt::format(
+                  "'external' and '{}' exclude each other: what is external is made elsewhere; "
+                  "remove '{}'",
+                  attribute.key, attribute.key));
+      }
+    } else if (kind == "secrets" || kind == "configs") {
+      sources(kind, entry, path);
+    }
+    if (kind == "networks") pools(node, path);
+  }
+
+  void sources(std::string_view kind, const Entry& entry, const std::string& path) {
+    std::vector<std::string_view> given;
+    for (std::string_view key : {"file", "environment", "content"}) {
+      if (entry.value.find(key) != nullptr) given.push_back(key);
+    }
+    if (diagnostics_.failed_at(path) || entry.value.find("driver") != nullptr) return;
+    if (given.size() > 1) {
+      error(entry.origin, path,
+            fmt::format("'{}' exclude each other; keep one", fmt::join(given, "' and '")));
+    } else if (given.empty()) {
+      error(entry.origin, path,
+            fmt::format("has no source; give it 'file' or 'environment'{}",
+                        kind == "configs" ? " or 'content'" : ""));
+    }
+  }
+
+  void pools(const Node& network, const std::string& path) {
+    const Node* ipam = network.find("ipam");
+    if (ipam == nullptr) return;
+    for (size_t i = 0; i < items_of(*ipam, "config").size(); ++i) {
+      const Node& pool = items_of(*ipam, "config")[i];
+      std::string at = at_index(path + ".ipam.config", i);
+      const Node* subnet = pool.find("subnet");
+      if (subnet != nullptr && !is_subnet(subnet->text)) {
+        error(subnet->origin, at + ".subnet",
+              fmt::format("\"{}\" is no subnet like 172.28.0.0/16", subnet->text));
+      }
+      const Node* gateway = pool.find("gateway");
+      if (gateway != nullptr && !is_ip_address(gateway->text)) {
+        error(gateway->origin, at + ".gateway",
+              fmt::format("\"{}\" is no IP address", gateway->text));
+      }
+    }
+  }
+
+  void cycles() {
+    Edges edges;
+    for (const Entry& service : entries_of(root_, "services")) {
+      auto& targets = edges[service.key];
+      for (const Entry& dependency : entries_of(service.value, "depends_on")) {
+        targets.emplace(dependency.key, position_of(dependency.origin));
+      }
+    }
+    auto cycle = find_cycle(edges);
+    if (!cycle) return;
+    diagnostics_.error(
+        {cycle->position,
+         fmt::format("services.{}.depends_on", cycle->names.at(cycle->names.size() - 2)),
+         fmt::format("dependency cycle detected: {}", cycle->str()), Severity::error});
+  }
+
+  const Node& root_;
+  const Node& disabled_;
+  Diagnostics& diagnostics_;
+  std::map<std::string, std::string> container_names_;
+};
+
+}  // namespace
+
+void check_consistency(const Node& root, const Node& disabled, Diagnostics& diagnostics) {
+  Checker(root, disabled, diagnostics).run();
+}
+
+}  // namespace pcompose::compose

@@ -1,0 +1,151 @@
+#include "compose/config_output.h"
+
+#include <algorithm>
+#include <set>
+
+#include "base/sha256.h"
+#include "compose/decode.h"
+#include "compose/json.h"
+#include "compose/model.h"
+#include "compose/normalize.h"
+#include "compose/tree_json.h"
+
+namespace pcompose::compose {
+namespace {
+
+const std::vector<Entry>& entries_of(const Node& root, std::string_view key) {
+  static const std::vector<Entry> kNone;
+  const Node* node = root.find(key);
+  return node == nullptr ? kNone : node->entries;
+}
+
+// Keeps the named services, what they depend on, and the resources of these.
+void select(Node& root, const std::vector<std::string>& names) {
+  if (names.empty()) return;
+  std::set<std::string> chosen;
+  std::vector<std::string> open = names;
+  Node& services = *root.find("services");
+  while (!open.empty()) {
+    std::string name = std::move(open.back());
+    open.pop_back();
+    const Node* service = services.find(name);
+    if (service == nullptr || !chosen.insert(name).second) continue;
+    for (const Entry& entry : entries_of(*service, "depends_on")) open.push_back(entry.key);
+  }
+  std::erase_if(services.entries, [&](const Entry& e) { return !chosen.contains(e.key); });
+  drop_unused(root);
+}
+
+void print_lines(const std::set<std::string>& lines, std::ostream& out) {
+  for (const std::string& line : lines) out << line << '\n';
+}
+
+std::set<std::string> keys_of(const Node& root, std::string_view section) {
+  std::set<std::string> out;
+  for (const Entry& entry : entries_of(root, section)) out.insert(entry.key);
+  return out;
+}
+
+std::set<std::string> profiles_of(const Model& model) {
+  std::set<std::string> out;
+  for (const auto* services :
+       {&entries_of(model.root, "services"), &model.disabled_services.entries}) {
+    for (const Entry& entry : *services) {
+      const Node* profiles = entry.value.find("profiles");
+      if (profiles == nullptr) continue;
+      for (const Node& profile : profiles->items) out.insert(profile.text);
+    }
+  }
+  return out;
+}
+
+void print_images(const Model& model, std::ostream& out) {
+  std::set<std::string> names;
+  for (const Entry& entry : entries_of(model.root, "services")) {
+    std::string image = entry.value.text_of("image");
+    names.insert(image.empty() ? model.name + "-" + entry.key : image);
+  }
+  print_lines(names, out);
+}
+
+void print_hashes(const Model& model, Unsupported unsupported, Diagnostics& diagnostics,
+                  std::ostream& out) {
+  Project project = decode(model, unsupported, diagnostics);
+  diagnostics.throw_errors();
+  for (const auto& [name, service] : project.services) {
+    out << name << ' ' << config_hash(service, project) << '\n';
+  }
+}
+
+}  // namespace
+
+int run_config(const LoadOptions& options, const ConfigOptions& config, const FileReader& files,
+               std::ostream& out, std::vector<Diagnostic>& warnings) {
+  Diagnostics diagnostics;
+  LoadOptions with_services = options;
+  with_services.services.insert(with_services.services.end(), config.services.begin(),
+                                config.services.end());
+  ModelOptions steps{config.interpolate, config.normalize, config.resolve_paths,
+                     config.check_consistency};
+  Model model = build_model(with_services, steps, files, diagnostics);
+  if (options.unsupported == Unsupported::refuse) {
+    decode(model, options.unsupported, diagnostics);
+    diagnostics.throw_errors();
+  }
+  select(model.root, config.services);
+  switch (config.output) {
+    case ConfigOutput::services:
+      print_lines(keys_of(model.root, "services"), out);
+      break;
+    case ConfigOutput::volumes:
+      print_lines(keys_of(model.root, "volumes"), out);
+      break;
+    case ConfigOutput::networks:
+      print_lines(keys_of(model.root, "networks"), out);
+      break;
+    case ConfigOutput::profiles:
+      print_lines(profiles_of(model), out);
+      break;
+    case ConfigOutput::images:
+      print_images(model, out);
+      break;
+    case ConfigOutput::hash:
+      print_hashes(model, options.unsupported, diagnostics, out);
+      break;
+    case ConfigOutput::quiet:
+      break;
+    case ConfigOutput::model: {
+      json::value tree = tree_to_json(model, config.interpolate ? Dollars::escape : Dollars::keep);
+      out << (config.format == ConfigFormat::json ? json_text(tree) : yaml_text(tree));
+    }
+  }
+  warnings.insert(warnings.end(), diagnostics.warnings().begin(), diagnostics.warnings().end());
+  return 0;
+}
+
+std::string config_hash(const Service& service, const Project& project) {
+  // What says when and how often a container is made, and where that was written, is not part of
+  // what it is.
+  Service bare = service;
+  bare.scale = 1;
+  bare.depends_on.clear();
+  bare.profiles.clear();
+  bare.origins.clear();
+  bare.position = {};
+  for (Port& port : bare.ports) port.position = {};
+  for (Mount& mount : bare.volumes) {
+    mount.position = {};
+    auto it = project.volumes.find(mount.source);
+    if (mount.type == MountType::volume && it != project.volumes.end())
+      mount.source = it->second.name;
+  }
+  for (ServiceNetwork& network : bare.networks) {
+    network.position = {};
+    auto it = project.networks.find(network.network);
+    if (it != project.networks.end()) network.network = it->second.name;
+  }
+  if (bare.healthcheck) bare.healthcheck->position = {};
+  return sha256_hex(json::serialize(to_json(bare)));
+}
+
+}  // namespace pcompose::compose

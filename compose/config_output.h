@@ -1,0 +1,38 @@
+// What `config` prints, and the hash that decides whether a container is still what the file says.
+#pragma once
+
+#include <ostream>
+#include <string>
+#include <vector>
+
+#include "compose/load.h"
+#include "compose/project.h"
+
+namespace pcompose::compose {
+
+enum class ConfigFormat { yaml, json };
+
+// One of: the whole model, a list of names a line each, "service hash" lines, nothing.
+enum class ConfigOutput { model, services, volumes, networks, images, profiles, hash, quiet };
+
+struct ConfigOptions {
+  ConfigOutput output = ConfigOutput::model;
+  ConfigFormat format = ConfigFormat::yaml;
+  std::vector<std::string> services;  // only these and what they depend on; empty = all
+  bool interpolate = true;            // --no-interpolate clears it, and so on
+  bool normalize = true;
+  bool resolve_paths = true;
+  bool check_consistency = true;
+};
+
+// Writes the chosen output to `out` and returns the exit code. Nothing is written where it throws.
+// Warnings are appended to `warnings`. Throws what load() throws, and Error ("no such service: x").
+int run_config(const LoadOptions& options, const ConfigOptions& config, const FileReader& files,
+               std::ostream& out, std::vector<Diagnostic>& warnings);
+
+// sha256 (hexadecimal) of what a container of the service is made from: the canonical service
+// without positions, scale, depends_on and profiles, and the networks and volumes it uses by their
+// real names. Equal text means that an existing container need not be made anew.
+std::string config_hash(const Service& service, const Project& project);
+
+}  // namespace pcompose::compose

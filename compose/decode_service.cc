@@ -1,0 +1,305 @@
+#include "compose/decode_service.h"
+
+#include <charconv>
+
+#include <fmt/format.h>
+
+#include "compose/canonical.h"
+#include "compose/mount_syntax.h"
+#include "compose/port_syntax.h"
+#include "compose/units.h"
+#include "compose/yaml_scalar.h"
+
+namespace pcompose::compose {
+namespace {
+
+std::vector<std::string> strings_of(const Node* node) {
+  std::vector<std::string> out;
+  if (node == nullptr) return out;
+  for (const Node& item : node->items) out.push_back(item.text);
+  return out;
+}
+
+std::optional<std::vector<std::string>> words_of(const Node* node) {
+  if (node == nullptr || !node->is(Kind::sequence)) return std::nullopt;
+  return strings_of(node);
+}
+
+std::optional<Milliseconds> duration_of(const Node* node) {
+  auto value = node == nullptr ? std::nullopt : parse_duration(node->text);
+  if (!value) return std::nullopt;
+  return std::chrono::duration_cast<Milliseconds>(*value);
+}
+
+int64_t integer_of(const Node* node, int64_t otherwise) {
+  return node == nullptr ? otherwise : parse_integer(node->text).value_or(otherwise);
+}
+
+// Every value's place by its path in the service. A command is one thing, whatever its words are.
+void note_origins(const Node& node, const std::string& path, std::map<std::string, Position>& out) {
+  if (!path.empty()) out[path] = node.position();
+  for (const Entry& entry : node.entries) note_origins(entry.value, below(path, entry.key), out);
+  if (path == "command" || path == "entrypoint" || path == "healthcheck.test") return;
+  for (size_t i = 0; i < node.items.size(); ++i) out[at_index(path, i)] = node.items[i].position();
+}
+
+Condition condition_of(const std::string& text) {
+  if (text == "service_healthy") return Condition::service_healthy;
+  if (text == "service_completed_successfully") return Condition::service_completed_successfully;
+  return Condition::service_started;
+}
+
+}  // namespace
+
+void report_unsupported(Unsupported unsupported, Diagnostics& diagnostics, const Node& node,
+                        const std::string& path, const std::string& what,
+                        const std::string& instead) {
+  std::string text = fmt::format("{} is not supported by pcompose yet; use {}", what, instead);
+  if (unsupported == Unsupported::refuse) {
+    diagnostics.error(node.origin, path, std::move(text));
+  } else {
+    diagnostics.warning(node.origin, path, std::move(text));
+  }
+}
+
+void ServiceDecoder::error(const Node& node, const std::string& path, std::string message) {
+  diagnostics_.error(node.origin, below(path_, path), std::move(message));
+}
+
+void ServiceDecoder::cannot(const Node& node, const std::string& path, const std::string& what,
+                            const std::string& instead) {
+  report_unsupported(unsupported_, diagnostics_, node, below(path_, path), what, instead);
+}
+
+Service ServiceDecoder::decode(const Entry& entry) {
+  const Node& node = entry.value;
+  path_ = below("services", entry.key);
+  Service out;
+  out.name = entry.key;
+  out.position = position_of(entry.origin);
+  texts(node, out);
+  out.command = words_of(node.find("command"));
+  out.entrypoint = words_of(node.find("entrypoint"));
+  out.expose = strings_of(node.find("expose"));
+  out.profiles = strings_of(node.find("profiles"));
+  out.stop_grace_period = duration_of(node.find("stop_grace_period"));
+  out.scale = static_cast<int>(integer_of(node.find("scale"), 1));
+  ports(node, out);
+  mounts(node, out);
+  tmpfs(node, out);
+  networks(node, out);
+  depends_on(node, out);
+  health(node, out);
+  restart(node, out);
+  note_origins(node, "", out.origins);
+  return out;
+}
+
+void ServiceDecoder::texts(const Node& node, Service& out) {
+  out.image = node.text_of("image");
+  out.container_name = node.text_of("container_name");
+  out.user = node.text_of("user");
+  out.working_dir = node.text_of("working_dir");
+  out.hostname = node.text_of("hostname");
+  out.stop_signal = node.text_of("stop_signal");
+  out.init = node.flag("init");
+  out.tty = node.flag("tty");
+  out.stdin_open = node.flag("stdin_open");
+  out.read_only = node.flag("read_only");
+  out.network_mode = node.text_of("network_mode");
+  if (!out.network_mode.empty() && out.network_mode != "none" && out.network_mode != "host") {
+    cannot(*node.find("network_mode"), "network_mode", fmt::format("\"{}\"", out.network_mode),
+           "none or host");
+  }
+  if (const Node* environment = node.find("environment")) {
+    for (const Entry& entry : environment->entries) {
+      bool given = !entry.value.is(Kind::null);
+      out.environment[entry.key] = given ? std::optional(entry.value.text) : std::nullopt;
+    }
+  }
+  if (const Node* labels = node.find("labels")) {
+    for (const Entry& entry : labels->entries) out.labels[entry.key] = entry.value.text;
+  }
+  if (const Node* expose = node.find("expose")) {
+    for (const Node& item : expose->items) {
+      std::string_view ports = std::string_view(item.text).substr(0, item.text.find('/'));
+      if (!parse_port_range(ports))
+        error(item, "expose", fmt::format("\"{}\" is no port or range", item.text));
+    }
+  }
+}
+
+void ServiceDecoder::ports(const Node& node, Service& out) {
+  const Node* list = node.find("ports");
+  if (list == nullptr) return;
+  for (size_t i = 0; i < list->items.size(); ++i) {
+    const Node& item = list->items[i];
+    Port port;
+    port.host_ip = item.text_of("host_ip");
+    port.target = static_cast<uint16_t>(integer_of(item.find("target"), 0));
+    port.protocol = item.text_of("protocol", "tcp");
+    port.position = item.position();
+    if (auto range = parse_port_range(item.text_of("published"))) {
+      port.published = range->first;
+      port.published_end = range->second == range->first ? uint16_t{0} : range->second;
+    }
+    if (port.protocol == "sctp")
+      cannot(item, at_index("ports", i), "the protocol sctp", "tcp or udp");
+    out.ports.push_back(std::move(port));
+  }
+}
+
+void ServiceDecoder::mounts(const Node& node, Service& out) {
+  const Node* list = node.find("volumes");
+  if (list == nullptr) return;
+  for (size_t i = 0; i < list->items.size(); ++i) {
+    const Node& item = list->items[i];
+    Mount mount;
+    std::string type = item.text_of("type");
+    mount.type = type == "bind"    ? MountType::bind
+                 : type == "tmpfs" ? MountType::tmpfs
+                                   : MountType::volume;
+    mount.source = item.text_of("source");
+    mount.target = item.text_of("target");
+    mount.read_only = item.flag("read_only");
+    mount.position = item.position();
+    if (const Node* bind = item.find("bind")) {
+      mount.propagation = bind->text_of("propagation");
+      mount.create_host_path = bind->text_of("create_host_path", "true") == "true";
+    }
+    if (const Node* volume = item.find("volume")) mount.nocopy = volume->flag("nocopy");
+    if (const Node* options = item.find("tmpfs")) {
+      mount.tmpfs_size = integer_of(options->find("size"), 0);
+      mount.tmpfs_mode = static_cast<uint32_t>(integer_of(options->find("mode"), 0));
+    }
+    std::string path = at_index("volumes", i);
+    // "d:/data" is a drive letter in every compose file, whatever the machine.
+    constexpr std::string_view cure = "a volume whose name is one letter needs the long form";
+    if (!mount.target.starts_with('/')) {
+      error(item, path,
+            fmt::format("the target \"{}\" is no absolute path; {}", mount.target, cure));
+    }
+    if (mount.type == MountType::bind && !mount.source.starts_with('/')) {
+      error(item, path, fmt::format("\"{}\" is no path of this machine; {}", mount.source, cure));
+    }
+    out.volumes.push_back(std::move(mount));
+  }
+}
+
+void ServiceDecoder::tmpfs(const Node& node, Service& out) {
+  const Node* list = node.find("tmpfs");
+  if (list == nullptr) return;
+  for (size_t i = 0; i < list->items.size(); ++i) {
+    const Node& item = list->items[i];
+    std::string_view text = item.text;
+    Mount mount;
+    mount.type = MountType::tmpfs;
+    mount.position = item.position();
+    size_t colon = std::min(text.find(':'), text.size());
+    mount.target = std::string(text.substr(0, colon));
+    std::string_view options = text.substr(std::min(colon + 1, text.size()));
+    while (!options.empty()) {
+      size_t comma = std::min(options.find(','), options.size());
+      tmpfs_option(item, options.substr(0, comma), mount, at_index("tmpfs", i));
+      options.remove_prefix(std::min(comma + 1, options.size()));
+    }
+    out.volumes.push_back(std::move(mount));
+  }
+}
+
+void ServiceDecoder::tmpfs_option(const Node& item, std::string_view option, Mount& mount,
+                                  const std::string& path) {
+  if (option == "rw" || option == "noexec" || option == "nosuid" || option == "nodev") return;
+  if (option == "ro") {
+    mount.read_only = true;
+  } else if (option.starts_with("size=")) {
+    auto size = parse_bytes(option.substr(5));
+    if (!size || *size < 0)
+      return error(item, path, fmt::format("\"{}\" is no size like 64m", option.substr(5)));
+    mount.tmpfs_size = *size;
+  } else if (option.starts_with("mode=")) {
+    std::string_view digits = option.substr(5);
+    auto [end, failed] =
+        std::from_chars(digits.data(), digits.data() + digits.size(), mount.tmpfs_mode, 8);
+    if (failed != std::errc() || end != digits.data() + digits.size()) {
+      error(item, path, fmt::format("\"{}\" is no octal mode like 1777", digits));
+    }
+  } else {
+    cannot(item, path, fmt::format("the tmpfs option \"{}\"", option), "size, mode, ro, rw");
+  }
+}
+
+void ServiceDecoder::networks(const Node& node, Service& out) {
+  const Node* members = node.find("networks");
+  if (members == nullptr) return;
+  for (const Entry& entry : members->entries) {
+    ServiceNetwork network;
+    network.network = entry.key;
+    network.aliases = strings_of(entry.value.find("aliases"));
+    network.ipv4_address = entry.value.text_of("ipv4_address");
+    network.position = position_of(entry.origin);
+    out.networks.push_back(std::move(network));
+  }
+}
+
+void ServiceDecoder::depends_on(const Node& node, Service& out) {
+  const Node* dependencies = node.find("depends_on");
+  if (dependencies == nullptr) return;
+  for (const Entry& entry : dependencies->entries) {
+    Dependency dependency;
+    dependency.service = entry.key;
+    dependency.condition = condition_of(entry.value.text_of("condition"));
+    dependency.restart = entry.value.flag("restart");
+    dependency.required = entry.value.flag("required");
+    dependency.position = position_of(entry.origin);
+    out.depends_on.push_back(std::move(dependency));
+  }
+}
+
+void ServiceDecoder::health(const Node& node, Service& out) {
+  const Node* check = node.find("healthcheck");
+  if (check == nullptr) return;
+  HealthCheck health;
+  health.position = check->position();
+  health.test = strings_of(check->find("test"));
+  health.disabled =
+      check->flag("disable") || (!health.test.empty() && health.test.front() == "NONE");
+  health.interval = duration_of(check->find("interval"));
+  health.timeout = duration_of(check->find("timeout"));
+  health.start_period = duration_of(check->find("start_period"));
+  health.start_interval = duration_of(check->find("start_interval"));
+  if (const Node* retries = check->find("retries")) {
+    health.retries = static_cast<int>(integer_of(retries, 0));
+    if (*health.retries < 0) error(*retries, "healthcheck.retries", "cannot be negative");
+  }
+  if (health.test.size() == 1 && health.test.front() != "NONE") {
+    error(*check->find("test"), "healthcheck.test",
+          fmt::format("{} needs a command after it", health.test.front()));
+  }
+  out.healthcheck = std::move(health);
+}
+
+void ServiceDecoder::restart(const Node& node, Service& out) {
+  const Node* policy = node.find("restart");
+  if (policy == nullptr) return;
+  std::string_view text = policy->text;
+  size_t colon = std::min(text.find(':'), text.size());
+  std::string_view kind = text.substr(0, colon);
+  std::string_view count = text.substr(std::min(colon + 1, text.size()));
+  out.restart.kind = kind == "always"           ? Restart::always
+                     : kind == "on-failure"     ? Restart::on_failure
+                     : kind == "unless-stopped" ? Restart::unless_stopped
+                                                : Restart::no;
+  bool known = out.restart.kind != Restart::no || kind == "no" || kind.empty();
+  auto retries = count.empty() ? std::optional<int64_t>(0) : parse_integer(count);
+  bool countable = kind == "on-failure" ? retries && *retries >= 0 : colon == text.size();
+  if (!known || !countable) {
+    return error(
+        *policy, "restart",
+        fmt::format("\"{}\" is none of no, always, unless-stopped, on-failure, on-failure:N",
+                    text));
+  }
+  out.restart.max_retries = static_cast<int>(*retries);
+}
+
+}  // namespace pcompose::compose

@@ -1,0 +1,46 @@
+// One canonical service to its typed form.
+#pragma once
+
+#include <string>
+
+#include "compose/diagnostics.h"
+#include "compose/load.h"
+#include "compose/project.h"
+#include "compose/yaml_node.h"
+
+namespace pcompose::compose {
+
+class ServiceDecoder {
+ public:
+  ServiceDecoder(Unsupported unsupported, Diagnostics& diagnostics)
+      : unsupported_(unsupported), diagnostics_(diagnostics) {}
+
+  // `entry` is one of `services:`.
+  Service decode(const Entry& entry);
+
+ private:
+  void texts(const Node& node, Service& out);
+  void ports(const Node& node, Service& out);
+  void mounts(const Node& node, Service& out);
+  void tmpfs(const Node& node, Service& out);
+  void tmpfs_option(const Node& item, std::string_view option, Mount& mount,
+                    const std::string& path);
+  void networks(const Node& node, Service& out);
+  void depends_on(const Node& node, Service& out);
+  void health(const Node& node, Service& out);
+  void restart(const Node& node, Service& out);
+  void error(const Node& node, const std::string& path, std::string message);
+  void cannot(const Node& node, const std::string& path, const std::string& what,
+              const std::string& instead);
+
+  Unsupported unsupported_;
+  Diagnostics& diagnostics_;
+  std::string path_;
+};
+
+// "X is not supported by pcompose yet; use Y", as an error or a warning.
+void report_unsupported(Unsupported unsupported, Diagnostics& diagnostics, const Node& node,
+                        const std::string& path, const std::string& what,
+                        const std::string& instead);
+
+}  // namespace pcompose::compose

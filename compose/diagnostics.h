@@ -1,0 +1,37 @@
+// Collects what is wrong with the user's files, so that all of it is said at once.
+#pragma once
+
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/error.h"
+#include "compose/origin.h"
+
+namespace pcompose::compose {
+
+class Diagnostics {
+ public:
+  void error(const OriginPtr& origin, std::string path, std::string message) {
+    errors_.push_back({position_of(origin), std::move(path), std::move(message), Severity::error});
+  }
+  void error(Diagnostic diagnostic) { errors_.push_back(std::move(diagnostic)); }
+  void warning(const OriginPtr& origin, std::string path, std::string message) {
+    warnings_.push_back(
+        {position_of(origin), std::move(path), std::move(message), Severity::warning});
+  }
+  [[nodiscard]] bool failed() const { return !errors_.empty(); }
+  // True where an error was reported at `path` or below: what else is wrong there may be its
+  // consequence.
+  [[nodiscard]] bool failed_at(const std::string& path) const;
+  // Throws ComposeError with all errors so far, by file and line; does nothing where there are
+  // none.
+  void throw_errors() const;
+  [[nodiscard]] const std::vector<Diagnostic>& warnings() const { return warnings_; }
+
+ private:
+  std::vector<Diagnostic> errors_;
+  std::vector<Diagnostic> warnings_;
+};
+
+}  // namespace pcompose::compose

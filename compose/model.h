@@ -1,0 +1,37 @@
+// The merged and canonical tree of all files: what `config` prints and what a Project is decoded
+// from.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "compose/diagnostics.h"
+#include "compose/load.h"
+#include "compose/yaml_node.h"
+
+namespace pcompose::compose {
+
+struct ModelOptions {
+  bool interpolate = true;
+  bool normalize = true;
+  bool resolve_paths = true;
+  bool check_consistency = true;
+};
+
+// root holds services (the active ones), networks, volumes, secrets, configs and x-…, each a
+// canonical mapping that may be absent. Only resources that an active service uses are left.
+struct Model {
+  Node root;
+  Node disabled_services;  // a mapping, canonical
+  std::string name;
+  std::string working_dir;
+  std::vector<std::string> config_files;
+  std::vector<std::string> profiles;
+};
+
+// Runs the whole pipeline up to, but without, the decoding. Throws ComposeError with all errors,
+// Error as load() does. Warnings go to `diagnostics`.
+Model build_model(const LoadOptions& options, const ModelOptions& steps, const FileReader& files,
+                  Diagnostics& diagnostics);
+
+}  // namespace pcompose::compose

@@ -1,0 +1,28 @@
+// Fills in what the compose specification says where the files are silent.
+#pragma once
+
+#include <string>
+
+#include "compose/diagnostics.h"
+#include "compose/load.h"
+#include "compose/project_files.h"
+#include "compose/yaml_node.h"
+
+namespace pcompose::compose {
+
+// Merges env_file and label_file into environment and labels, and takes the value of a bare name
+// from the project's environment. Reports files that are missing or bad.
+void resolve_environment(Node& services, const ProjectFiles& project, const FileReader& files,
+                         Diagnostics& diagnostics);
+
+// Dependencies that follow from links and shared namespaces.
+void add_implied_dependencies(Node& services);
+
+// Default networks, names of resources, defaults of builds and grants.
+void add_defaults(Node& root, const std::string& project_name,
+                  const std::string& project_directory);
+
+// Drops networks, volumes, secrets and configs that no service in `root` uses.
+void drop_unused(Node& root);
+
+}  // namespace pcompose::compose

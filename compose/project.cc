@@ -1,0 +1,15 @@
+#include "compose/project.h"
+
+namespace pcompose::compose {
+
+Position Service::origin(const std::string& path) const {
+  std::string at = path;
+  while (!at.empty()) {
+    if (auto it = origins.find(at); it != origins.end()) return it->second;
+    size_t end = at.find_last_of(".[");
+    at.resize(end == std::string::npos ? 0 : end);
+  }
+  return position;
+}
+
+}  // namespace pcompose::compose

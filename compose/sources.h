@@ -1,0 +1,70 @@
+// Compose files as canonical trees: read, interpolated, included, extended, merged.
+#pragma once
+
+#include <map>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "compose/diagnostics.h"
+#include "compose/load.h"
+#include "compose/model.h"
+#include "compose/project_files.h"
+#include "compose/schema.h"
+#include "compose/yaml_node.h"
+
+namespace pcompose::compose {
+
+// What a set of files that belong together is read with. An `include` opens a scope of its own.
+struct Scope {
+  std::string directory;  // what relative paths are relative to
+  Environment environment;
+  std::vector<std::string> including;  // the files whose include led here, outermost first
+  OriginPtr included_at;
+};
+
+struct Document {
+  std::string path;  // of the file, absolute
+  Node root;
+};
+
+class Sources {
+ public:
+  Sources(const FileReader& files, const ProjectFiles& project, const ModelOptions& steps,
+          Unsupported unsupported, Diagnostics& diagnostics)
+      : files_(files),
+        project_(project),
+        steps_(steps),
+        unsupported_(unsupported),
+        diagnostics_(diagnostics) {}
+
+  // The documents of a file as they stand there. What is wrong with it is reported, at `asked`
+  // where the file is missing; the result is empty then.
+  std::vector<Document> read(const std::string& path, const OriginPtr& asked = nullptr);
+
+  // Interpolates and canonicalises a document, adds what it includes and extends, and lays it onto
+  // `into`.
+  void add(Document document, const Scope& scope, Node& into);
+
+ private:
+  struct Extension;  // one step of a chain of `extends`
+  void include(const Node& document, const std::string& path, const Scope& scope, Node& into);
+  void include_one(const Node& item, const std::string& path, const Scope& scope, Node& into);
+  void read_scope_environment(const Node& item, const std::string& from, Scope& scope);
+  void extend_all(Node& document, const std::string& path, const Scope& scope);
+  bool extend(Node& service, const Extension& step);
+  bool base_of(const Node& extends, const Extension& step, Extension& next, Node& base);
+  Node* source_services(const std::string& path, const Node& extends, const std::string& blame);
+  void canonicalize(Node& node, const Object& object, const std::string& path,
+                    const std::string& directory, const Environment& environment);
+
+  const FileReader& files_;
+  const ProjectFiles& project_;
+  const ModelOptions& steps_;
+  Unsupported unsupported_;
+  Diagnostics& diagnostics_;
+  std::set<std::string, std::less<>> warned_;
+  std::map<std::string, Node> extended_files_;  // as read, merged over their documents
+};
+
+}  // namespace pcompose::compose

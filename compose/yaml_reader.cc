@@ -1,0 +1,253 @@
+#include "compose/yaml_reader.h"
+
+#include <map>
+#include <optional>
+#include <sstream>
+#include <unordered_map>
+#include <utility>
+
+#include <fmt/format.h>
+#include <yaml-cpp/eventhandler.h>
+#include <yaml-cpp/exceptions.h>
+#include <yaml-cpp/parser.h>
+
+#include "compose/yaml_scalar.h"
+
+namespace pcompose::compose {
+namespace {
+
+constexpr size_t kMaxDepth = 200;
+constexpr size_t kMaxAliasNodes = 100000;
+
+[[noreturn]] void fail(const OriginPtr& origin, std::string message) {
+  throw ComposeError(Diagnostic{position_of(origin), "", std::move(message)});
+}
+
+// Turns the parser's events into one Node. A frame is an open sequence or mapping.
+class TreeBuilder final : public YAML::EventHandler {
+ public:
+  explicit TreeBuilder(std::shared_ptr<const std::string> file) : file_(std::move(file)) {}
+
+  std::optional<Node> take() { return std::move(root_); }
+
+  void OnDocumentStart(const YAML::Mark&) override {}
+  void OnDocumentEnd() override {}
+
+  void OnNull(const YAML::Mark& mark, YAML::anchor_t anchor) override {
+    Node node;
+    node.origin = origin(mark);
+    node.plain = true;
+    add(std::move(node), anchor);
+  }
+
+  void OnScalar(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
+                const std::string& value) override {
+    Node node = make_string(value, origin(mark));
+    // "?" is a plain scalar without a tag, "!" a quoted one; the text of !reset counts as plain.
+    node.plain = tag == "?";
+    node.tag = merge_tag(tag);
+    if (node.plain || node.tag != MergeTag::none) node.kind = plain_kind(value);
+    if (tag.ends_with(":str")) node.kind = Kind::string;
+    add(std::move(node), anchor);
+  }
+
+  void OnAlias(const YAML::Mark& mark, YAML::anchor_t anchor) override {
+    OriginPtr place = origin(mark);
+    auto it = anchors_.find(anchor);
+    if (it == anchors_.end()) fail(place, "the alias stands inside the value that it refers to");
+    Node copy = expand(it->second, place, frames_.size());
+    add(std::move(copy), 0);
+  }
+
+  void OnSequenceStart(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
+                       YAML::EmitterStyle::value) override {
+    open(make_sequence(origin(mark)), tag, anchor);
+  }
+  void OnMapStart(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
+                  YAML::EmitterStyle::value) override {
+    open(make_mapping(origin(mark)), tag, anchor);
+  }
+  void OnSequenceEnd() override { close(); }
+  void OnMapEnd() override {
+    apply_merge_keys(frames_.back().node);
+    close();
+  }
+
+ private:
+  struct Frame {
+    Node node;
+    YAML::anchor_t anchor = 0;
+    std::optional<Entry> key;                         // of the pair whose value comes next
+    std::unordered_map<std::string, OriginPtr> seen;  // keys so far
+  };
+
+  [[nodiscard]] OriginPtr origin(const YAML::Mark& mark) const {
+    return std::make_shared<Origin>(
+        Origin{file_, mark.line + 1, mark.column + 1, Way::written, nullptr});
+  }
+
+  static MergeTag merge_tag(const std::string& tag) {
+    if (tag == "!reset") return MergeTag::reset;
+    return tag == "!override" ? MergeTag::replace : MergeTag::none;
+  }
+
+  void open(Node node, const std::string& tag, YAML::anchor_t anchor) {
+    node.tag = merge_tag(tag);
+    if (frames_.size() >= kMaxDepth) {
+      fail(node.origin, fmt::format("nested deeper than {} levels", kMaxDepth));
+    }
+    if (!frames_.empty() && frames_.back().node.is(Kind::mapping) && !frames_.back().key) {
+      fail(node.origin, fmt::format("a key must be a string, this is {}", kind_name(node.kind)));
+    }
+    frames_.push_back({std::move(node), anchor, std::nullopt, {}});
+  }
+
+  void close() {
+    Frame frame = std::move(frames_.back());
+    frames_.pop_back();
+    add(std::move(frame.node), frame.anchor);
+  }
+
+  void add(Node node, YAML::anchor_t anchor) {
+    if (anchor != 0) anchors_.insert_or_assign(anchor, node);
+    if (frames_.empty()) {
+      root_ = std::move(node);
+      return;
+    }
+    Frame& frame = frames_.back();
+    if (frame.node.is(Kind::sequence)) {
+      frame.node.items.push_back(std::move(node));
+    } else if (!frame.key) {
+      add_key(frame, std::move(node));
+    } else {
+      // An absent value is reported where the next token stands; its key is nearer to the point.
+      if (node.is(Kind::null) && node.tag == MergeTag::none) node.origin = frame.key->origin;
+      frame.key->value = std::move(node);
+      frame.node.entries.push_back(std::move(*frame.key));
+      frame.key.reset();
+    }
+  }
+
+  static void add_key(Frame& frame, Node node) {
+    if (!node.is(Kind::string)) {
+      std::string shown = node.is(Kind::null) ? "null" : node.text;
+      fail(node.origin, fmt::format("a key must be a string, {} is {}; put it in quotes", shown,
+                                    kind_name(node.kind)));
+    }
+    if (auto [it, fresh] = frame.seen.emplace(node.text, node.origin); !fresh) {
+      fail(node.origin, fmt::format("key \"{}\" is already defined at {}; remove one of the two",
+                                    node.text, position_of(it->second).str()));
+    }
+    frame.key = Entry{std::move(node.text), std::move(node.origin), {}};
+  }
+
+  // A copy whose origins remember the alias.
+  Node expand(const Node& node, const OriginPtr& alias, size_t depth) {
+    if (++alias_nodes_ > kMaxAliasNodes) {
+      fail(alias, fmt::format("the aliases expand to more than {} values", kMaxAliasNodes));
+    }
+    if (depth >= kMaxDepth) fail(alias, fmt::format("nested deeper than {} levels", kMaxDepth));
+    Node copy;
+    copy.kind = node.kind;
+    copy.tag = node.tag;
+    copy.plain = node.plain;
+    copy.text = node.text;
+    copy.origin = reached(node.origin, Way::alias, alias);
+    for (const Node& item : node.items) copy.items.push_back(expand(item, alias, depth + 1));
+    for (const Entry& entry : node.entries) {
+      copy.entries.push_back({entry.key, reached(entry.origin, Way::alias, alias),
+                              expand(entry.value, alias, depth + 1)});
+    }
+    return copy;
+  }
+
+  // Explicit keys win over merged ones, an earlier mapping of a list over a later one.
+  static void apply_merge_keys(Node& mapping) {
+    const Entry* merge = mapping.find_entry("<<");
+    if (merge == nullptr) return;
+    Node source = merge->value;
+    mapping.erase("<<");
+    if (source.is(Kind::mapping)) return merge_into(mapping, source);
+    if (!source.is(Kind::sequence)) {
+      fail(source.origin,
+           fmt::format("<< takes a mapping or a list of mappings, not {}", kind_name(source.kind)));
+    }
+    for (const Node& item : source.items) {
+      if (!item.is(Kind::mapping)) {
+        fail(item.origin,
+             fmt::format("<< takes a mapping or a list of mappings, not {}", kind_name(item.kind)));
+      }
+      merge_into(mapping, item);
+    }
+  }
+
+  static void merge_into(Node& mapping, const Node& source) {
+    std::unordered_map<std::string_view, bool> present;
+    for (const Entry& entry : mapping.entries) present.emplace(entry.key, true);
+    std::vector<Entry> added;
+    for (const Entry& entry : source.entries) {
+      if (!present.contains(entry.key)) added.push_back(entry);
+    }
+    for (Entry& entry : added) mapping.entries.push_back(std::move(entry));
+  }
+
+  std::shared_ptr<const std::string> file_;
+  std::vector<Frame> frames_;
+  std::unordered_map<YAML::anchor_t, Node> anchors_;
+  std::optional<Node> root_;
+  size_t alias_nodes_ = 0;
+};
+
+// The parser's message names no anchor; the text at the mark does.
+std::string alias_at(std::string_view text, const YAML::Mark& mark) {
+  size_t start = static_cast<size_t>(mark.pos < 0 ? 0 : mark.pos);
+  if (start >= text.size()) return "";
+  std::string_view rest = text.substr(start, 100);
+  size_t star = rest.find('*');
+  if (star == std::string_view::npos) return "";
+  rest.remove_prefix(star + 1);
+  return std::string(rest.substr(0, rest.find_first_of(" \t\r\n,]}")));
+}
+
+[[noreturn]] void fail_syntax(const YAML::ParserException& e, std::string_view text,
+                              const std::shared_ptr<const std::string>& file) {
+  int line = e.mark.line + 1;
+  auto place =
+      std::make_shared<Origin>(Origin{file, line, e.mark.column + 1, Way::written, nullptr});
+  std::string message = e.msg;
+  std::string cure;
+  if (message.find("anchor is not defined") != std::string::npos) {
+    message = fmt::format("unknown anchor \"{}\"", alias_at(text, e.mark));
+    cure = "; define it above with &, or quote a text that begins with *";
+  } else if (message.find("tab") != std::string::npos) {
+    cure = "; indent with spaces";
+  }
+  fail(place, fmt::format("YAML syntax error in line {}: {}{}", line, message, cure));
+}
+
+}  // namespace
+
+std::vector<Node> read_yaml(std::string_view text, const std::string& shown_as) {
+  auto file = std::make_shared<const std::string>(shown_as);
+  std::vector<Node> documents;
+  try {
+    std::istringstream stream{std::string(text)};
+    YAML::Parser parser(stream);
+    while (true) {
+      TreeBuilder builder(file);
+      if (!parser.HandleNextDocument(builder)) break;
+      auto root = builder.take();
+      if (!root || root->is(Kind::null)) continue;
+      if (!root->is(Kind::mapping)) {
+        fail(root->origin, fmt::format("the top level must be a mapping (services: …), not {}",
+                                       kind_name(root->kind)));
+      }
+      documents.push_back(std::move(*root));
+    }
+  } catch (const YAML::ParserException& e) {
+    fail_syntax(e, text, file);
+  }
+  return documents;
+}
+
+}  // namespace pcompose::compose
