@@ -1,5 +1,6 @@
-// Images of a root, as the rest of the engine uses them: rows of the database and directories of layers. Loading
-// and unpacking happen in pcompose-images, a program of its own (images/): it reads what strangers wrote.
+// Images of a root, as the rest of the engine uses them: rows of the database and directories of
+// layers. Loading and unpacking happen in pcompose-images, a program of its own (images/): it reads
+// what strangers wrote.
 #pragma once
 
 #include <cstdint>
@@ -38,9 +39,10 @@ struct ImageConfig {
 struct Image {
   std::string id;  // sha256 of the configuration, 64 hexadecimal digits
   ImageConfig config;
-  std::vector<std::string> layers;  // short link names in links_directory(), topmost first: overlay's order
-  int64_t size = 0;                 // bytes on disk of its layers
-  std::string created;              // RFC 3339, as the image says
+  std::vector<std::string>
+      layers;           // short link names in links_directory(), topmost first: overlay's order
+  int64_t size = 0;     // bytes on disk of its layers
+  std::string created;  // RFC 3339, as the image says
   std::string architecture;
 };
 
@@ -49,8 +51,8 @@ struct ImageTag {
   std::string image_id;
 };
 
-// "nginx" -> "docker.io/library/nginx:latest"; "localhost/x", ports, digests and tags as docker has them. Throws Error
-// with what is wrong ("repository name must be lower case").
+// "nginx" -> "docker.io/library/nginx:latest"; "localhost/x", ports, digests and tags as docker has
+// them. Throws Error with what is wrong ("repository name must be lower case").
 std::string normalise_reference(const std::string& reference);
 // "docker.io/library/nginx:latest" -> "nginx:latest": what people write.
 std::string familiar_reference(const std::string& reference);
@@ -68,9 +70,9 @@ class ImageStore {
   // The directory that layers' short names are relative to.
   [[nodiscard]] const std::string& links_directory() const { return links_; }
 
-  // Loads an OCI image layout directory, an OCI archive or a docker-archive tar (maybe compressed) by running
-  // pcompose-images, records what it unpacked and returns the references. `name` replaces the reference of a source
-  // that holds one image. Blocks. Throws Error.
+  // Loads an OCI image layout directory, an OCI archive or a docker-archive tar (maybe compressed)
+  // by running pcompose-images, records what it unpacked and returns the references. `name`
+  // replaces the reference of a source that holds one image. Blocks. Throws Error.
   std::vector<std::string> load(const std::string& source, const std::string& name = "");
 
  private:

@@ -288,7 +288,8 @@ void drain_channel(Process& p) {
   }
 }
 
-// An event may be about a pidfd that this slot no longer holds (the same batch brought its sibling).
+// An event may be about a pidfd that this slot no longer holds (the same batch brought its
+// sibling).
 bool has_ended(const Process& p) {
   pollfd poll_one{p.pidfd, POLLIN, 0};
   return poll(&poll_one, 1, 0) > 0;
@@ -485,7 +486,8 @@ void on_socket() {
 }
 
 void be_a_keeper(const char* directory) {
-  syscall(SYS_close_range, static_cast<unsigned>(kSupervisorFd) + 1, ~0U, 0);  // whatever our starter forgot
+  syscall(SYS_close_range, static_cast<unsigned>(kSupervisorFd) + 1, ~0U,
+          0);  // whatever our starter forgot
   setsid();
   signal(SIGHUP, SIG_IGN);
   signal(SIGPIPE, SIG_IGN);

@@ -1,0 +1,148 @@
+#include "engine/cgroup.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <charconv>
+#include <csignal>
+#include <fcntl.h>
+#include <set>
+#include <sstream>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "base/fd.h"
+#include "base/pidfd.h"
+
+namespace pcompose::engine {
+namespace {
+
+constexpr const char* kDeviceRules[] = {
+    "c *:* m",   "b *:* m",     // nodes may be made (CAP_MKNOD) …
+    "c 1:3 rwm", "c 1:5 rwm",   // … but only these opened: null, zero
+    "c 1:7 rwm", "c 1:8 rwm",   // full, random
+    "c 1:9 rwm", "c 5:0 rwm",   // urandom, tty
+    "c 5:2 rwm", "c 136:* rwm"  // ptmx, pts
+};
+
+void write_control(const std::string& path, const char* value) {
+  Fd fd = open_file(path, O_WRONLY);
+  if (::write(fd.get(), value, std::char_traits<char>::length(value)) < 0)
+    throw Error::from_errno("write " + path);
+}
+
+std::string read_or_empty(const std::string& path) {
+  try {
+    return read_file(path);
+  } catch (const Error&) {
+    return "";
+  }
+}
+
+}  // namespace
+
+std::vector<CgroupHierarchy> parse_cgroup_mounts(const std::string& mountinfo) {
+  static const std::set<std::string> kWanted = {"cpu",     "cpuacct", "memory", "pids",
+                                                "devices", "blkio",   "freezer"};
+  std::vector<CgroupHierarchy> out;
+  std::istringstream lines(mountinfo);
+  for (std::string line; std::getline(lines, line);) {
+    size_t dash = line.find(" - ");
+    if (dash == std::string::npos) continue;
+    std::istringstream front(line.substr(0, dash)), back(line.substr(dash + 3));
+    std::string skip, mount, type, source, options;
+    front >> skip >> skip >> skip >> skip >> mount;
+    back >> type >> source >> options;
+    if (type == "cgroup2") out.push_back({mount, "", true});
+    if (type != "cgroup") continue;
+    std::istringstream words(options);
+    for (std::string word; std::getline(words, word, ',');) {
+      if (!kWanted.contains(word)) continue;
+      out.push_back({mount, word, false});
+      break;  // cpu and cpuacct may share one mount
+    }
+  }
+  return out;
+}
+
+Cgroups::Cgroups(std::string tag)
+    : tag_(std::move(tag)), hierarchies_(parse_cgroup_mounts(read_file("/proc/self/mountinfo"))) {
+  has_devices_ = std::any_of(hierarchies_.begin(), hierarchies_.end(),
+                             [](const CgroupHierarchy& h) { return h.controllers == "devices"; });
+}
+
+std::string Cgroups::directory(const CgroupHierarchy& h, const std::string& container) const {
+  return h.mount + "/" + tag_ + (container.empty() ? "" : "/" + container);
+}
+
+void Cgroups::make_parent(const CgroupHierarchy& h) {
+  std::string path = directory(h, "");
+  if (::mkdir(path.c_str(), 0755) != 0) {
+    if (errno == EEXIST) return;
+    throw Error::from_errno("make the cgroup " + path);
+  }
+  if (h.controllers != "devices") return;
+  // Once for the root: groups made inside inherit the rules.
+  write_control(path + "/devices.deny", "a");
+  for (const char* rule : kDeviceRules) write_control(path + "/devices.allow", rule);
+}
+
+std::vector<std::string> Cgroups::make(const std::string& container) {
+  for (const auto& h : hierarchies_) {
+    std::string path = directory(h, container);
+    // The parent may go with another project's last container between two attempts.
+    for (int attempt = 0; ::mkdir(path.c_str(), 0755) != 0 && errno != EEXIST; ++attempt) {
+      if (errno != ENOENT || attempt > 10) throw Error::from_errno("make the cgroup " + path);
+      make_parent(h);
+    }
+  }
+  return procs(container);
+}
+
+std::vector<std::string> Cgroups::procs(const std::string& container) const {
+  std::vector<std::string> out;
+  for (const auto& h : hierarchies_) out.push_back(directory(h, container) + "/cgroup.procs");
+  return out;
+}
+
+void Cgroups::remove(const std::string& container) {
+  for (const auto& h : hierarchies_) {
+    ::rmdir(directory(h, container).c_str());
+    ::rmdir(directory(h, "").c_str());
+  }
+}
+
+void Cgroups::kill_all(const std::string& container) {
+  for (const auto& h : hierarchies_) {
+    std::string path = directory(h, container);
+    if (h.v2) {
+      Fd fd(::open((path + "/cgroup.kill").c_str(), O_WRONLY | O_CLOEXEC));
+      if (fd && ::write(fd.get(), "1", 1) == 1) return;
+    }
+  }
+  if (hierarchies_.empty()) return;
+  std::istringstream pids(
+      read_or_empty(directory(hierarchies_.front(), container) + "/cgroup.procs"));
+  for (pid_t pid = 0; pids >> pid;) {
+    try {
+      Pidfd::open(pid).send_signal(SIGKILL);
+    } catch (const Error&) {
+      continue;  // it has ended by itself
+    }
+  }
+}
+
+long Cgroups::out_of_memory_kills(const std::string& container) const {
+  for (const auto& h : hierarchies_) {
+    if (!h.v2 && h.controllers != "memory") continue;
+    std::string file = directory(h, container) + (h.v2 ? "/memory.events" : "/memory.oom_control");
+    std::istringstream lines(read_or_empty(file));
+    long count = 0;
+    for (std::string key; lines >> key >> count;) {
+      if (key == "oom_kill") return count;
+    }
+  }
+  return 0;
+}
+
+}  // namespace pcompose::engine

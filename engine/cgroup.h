@@ -1,0 +1,50 @@
+// Control groups behind one interface: v2, and v1 or hybrid hosts.
+#pragma once
+
+#include <string>
+#include <vector>
+
+namespace pcompose::engine {
+
+// One mounted hierarchy that containers join.
+struct CgroupHierarchy {
+  std::string mount;        // /sys/fs/cgroup/memory
+  std::string controllers;  // v1: "memory"; v2: ""
+  bool v2 = false;
+};
+
+// The hierarchies of mountinfo (proc(5)); pure. v1's cpuset is left out: a new group there is empty
+// and takes no process until it is filled, which only a cpuset limit does.
+std::vector<CgroupHierarchy> parse_cgroup_mounts(const std::string& mountinfo);
+
+// The groups of one root: <mount>/<tag>/<container>.
+class Cgroups {
+ public:
+  // Reads /proc/self/mountinfo. Throws Error.
+  explicit Cgroups(std::string tag);
+
+  // Makes the container's groups and returns their cgroup.procs files, to be joined by its first
+  // process. On v1 the device rules (Docker's: null, zero, full, random, urandom, tty, ptmx, pts;
+  // mknod of all) hold for every group of the root. Throws Error.
+  std::vector<std::string> make(const std::string& container);
+  // Its cgroup.procs files without making anything.
+  [[nodiscard]] std::vector<std::string> procs(const std::string& container) const;
+  // Removes the groups; the root's own with the last one. What is busy or gone is left.
+  void remove(const std::string& container);
+  // Kills everything in the group (cgroup.kill, or the listed pids one by one where there is none).
+  void kill_all(const std::string& container);
+  // How many times the kernel killed for want of memory in it; 0 where it cannot be told.
+  [[nodiscard]] long out_of_memory_kills(const std::string& container) const;
+
+  [[nodiscard]] bool has_device_rules() const { return has_devices_; }
+
+ private:
+  [[nodiscard]] std::string directory(const CgroupHierarchy& h, const std::string& container) const;
+  void make_parent(const CgroupHierarchy& h);
+
+  std::string tag_;
+  std::vector<CgroupHierarchy> hierarchies_;
+  bool has_devices_ = false;
+};
+
+}  // namespace pcompose::engine

@@ -1,0 +1,53 @@
+// What the live parts of one project's supervisor share.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <string>
+
+#include "base/clock.h"
+#include "base/loop.h"
+#include "base/roots.h"
+#include "compose/project.h"
+#include "engine/cgroup.h"
+#include "engine/images.h"
+#include "engine/keeper_client.h"
+#include "netns/dns_server.h"
+#include "netns/networks.h"
+#include "scheduler/state_store.h"
+#include "volumes/volumes.h"
+
+namespace pcompose::scheduler {
+
+// A process that runs inside a container (exec, health check) and ended. nullopt: status unknown.
+using ExitHandler = std::function<void(std::optional<ExitStatus>)>;
+
+struct Context {
+  asio::any_io_executor executor;
+  Roots roots;
+  std::string project;
+  std::string run;  // roots.project_run(project)
+  SystemClock clock;
+
+  engine::KeeperClient* keeper = nullptr;  // another one after the keeper died
+  engine::ImageStore* images = nullptr;
+  engine::Cgroups* cgroups = nullptr;
+  netns::Networks* networks = nullptr;
+  netns::DnsServer* dns = nullptr;
+  StateStore* store = nullptr;
+  volumes::VolumeStore* volumes = nullptr;  // on `volume_thread` only
+  LoopThread* volume_thread = nullptr;
+  TaskGroup* tasks = nullptr;  // what lives as long as the supervisor
+
+  compose::Project* model = nullptr;         // the project as last sent
+  std::map<std::string, ExitHandler> exits;  // by the keeper's process name
+  std::function<void()> changed;        // some container's state changed: flush, tell who listens
+  std::function<void()> names_changed;  // the DNS view has to be read again
+
+  [[nodiscard]] int64_t wall_ns() const {
+    return std::chrono::duration_cast<std::chrono::nanoseconds>(clock.wall().time_since_epoch())
+        .count();
+  }
+};
+
+}  // namespace pcompose::scheduler

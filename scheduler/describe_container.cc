@@ -1,0 +1,205 @@
+#include "scheduler/describe_container.h"
+
+#include <algorithm>
+#include <charconv>
+#include <csignal>
+#include <cstring>
+#include <sched.h>
+#include <sys/resource.h>
+
+#include <fmt/format.h>
+
+#include "base/error.h"
+
+namespace pcompose::scheduler {
+namespace {
+
+constexpr const char* kDefaultPath =
+    "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+constexpr uint64_t kShmBytes = 64U << 20U;
+constexpr uint64_t kOpenFiles = 1048576;  // docker's limit; clamped to what we may have
+
+void set_variable(std::vector<std::string>& env, const std::string& name,
+                  const std::string& value) {
+  std::erase_if(env, [&](const std::string& e) { return e.starts_with(name + "="); });
+  env.push_back(name + "=" + value);
+}
+
+bool has_variable(const std::vector<std::string>& env, std::string_view name) {
+  return std::any_of(env.begin(), env.end(), [&](const std::string& e) {
+    return e.starts_with(name) && e.size() > name.size() && e[name.size()] == '=';
+  });
+}
+
+engine::Mount own_file(const std::string& source, const std::string& target) {
+  engine::Mount m;
+  m.type = "bind";
+  m.source = source;
+  m.destination = target;
+  m.recursive = false;
+  m.is_file = true;
+  return m;
+}
+
+std::optional<uint16_t> port_number(std::string_view text) {
+  uint16_t value = 0;
+  auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc() || end != text.data() + text.size()) return std::nullopt;
+  return value;
+}
+
+// "80", "80/tcp", "8000-8010/tcp"
+void add_tcp_ports(const std::string& text, std::vector<uint16_t>& out) {
+  std::string_view range = text;
+  size_t slash = range.find('/');
+  if (slash != std::string_view::npos && range.substr(slash) != "/tcp") return;
+  range = range.substr(0, slash);
+  size_t dash = range.find('-');
+  auto first = port_number(range.substr(0, dash));
+  auto last = dash == std::string_view::npos ? first : port_number(range.substr(dash + 1));
+  if (!first || !last) return;
+  for (uint32_t p = *first; p <= *last; ++p) out.push_back(static_cast<uint16_t>(p));
+}
+
+}  // namespace
+
+std::vector<std::string> command_of(const compose::Service& service,
+                                    const engine::ImageConfig& image) {
+  std::vector<std::string> out = service.entrypoint ? *service.entrypoint : image.entrypoint;
+  std::vector<std::string> command;
+  if (service.command) command = *service.command;
+  // An entrypoint of the service drops the image's command, which was meant for the image's
+  // entrypoint.
+  if (!service.command && !service.entrypoint) command = image.cmd;
+  out.insert(out.end(), command.begin(), command.end());
+  if (service.init && !out.empty()) out.insert(out.begin(), {"/sbin/docker-init", "--"});
+  return out;
+}
+
+std::vector<std::string> environment_of(const compose::Service& service,
+                                        const engine::ImageConfig& image,
+                                        const std::string& hostname, const std::string& home) {
+  std::vector<std::string> env = image.env;
+  if (!has_variable(env, "PATH")) env.insert(env.begin(), kDefaultPath);
+  set_variable(env, "HOSTNAME", hostname);
+  if (service.tty && !has_variable(env, "TERM")) env.push_back("TERM=xterm");
+  for (const auto& [name, value] : service.environment) {
+    if (value) {
+      set_variable(env, name, *value);
+    } else {
+      std::erase_if(env,
+                    [&name = name](const std::string& e) { return e.starts_with(name + "="); });
+    }
+  }
+  if (!has_variable(env, "HOME")) env.push_back("HOME=" + (home.empty() ? "/" : home));
+  return env;
+}
+
+std::string hostname_of(const compose::Service& service, const std::string& container_id) {
+  return service.hostname.empty() ? container_id.substr(0, 12) : service.hostname;
+}
+
+engine::ContainerSpec describe_container(const compose::Service& service,
+                                         const engine::Image& image,
+                                         const std::string& container_id,
+                                         const ContainerPaths& paths) {
+  engine::ContainerSpec spec;
+  spec.hostname = hostname_of(service, container_id);
+  spec.root = {.links = paths.links,
+               .lower = image.layers,
+               .upper = paths.state + "/upper",
+               .work = paths.state + "/work",
+               .path = paths.mountpoint,
+               .readonly = service.read_only};
+  spec.mounts = engine::default_mounts(kShmBytes);
+  for (const char* file : {"hosts", "hostname", "resolv.conf"}) {
+    spec.mounts.push_back(own_file(paths.run + "/" + file, std::string("/etc/") + file));
+  }
+  spec.linux.new_namespaces =
+      CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP;
+  spec.linux.masked_paths = engine::default_masked_paths();
+  spec.linux.readonly_paths = engine::default_readonly_paths();
+  engine::Process& p = spec.process;
+  p.args = command_of(service, image.config);
+  p.cwd = !service.working_dir.empty() ? service.working_dir : image.config.working_dir;
+  if (p.cwd.empty()) p.cwd = "/";
+  p.capabilities = engine::default_capabilities();
+  p.rlimits = {{RLIMIT_NOFILE, kOpenFiles, kOpenFiles}};
+  p.terminal = service.tty;
+  return spec;
+}
+
+std::string hosts_file(const std::string& hostname,
+                       const std::vector<netns::EndpointRow>& endpoints) {
+  std::string out = "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n";
+  for (const auto& e : endpoints) out += e.address.str() + "\t" + hostname + "\n";
+  return out;
+}
+
+std::string resolv_file(const std::vector<netns::EndpointRow>& endpoints) {
+  // ndots:0 as docker has it: busybox nslookup stops at the first search domain's NXDOMAIN
+  // otherwise.
+  return endpoints.empty() ? "" : "nameserver 127.0.0.11\noptions ndots:0\n";
+}
+
+std::optional<Probe> probe_of(const compose::Service& service, const engine::ImageConfig& image) {
+  compose::HealthCheck check = service.healthcheck.value_or(compose::HealthCheck{});
+  engine::ImageHealthCheck inherited = image.healthcheck.value_or(engine::ImageHealthCheck{});
+  if (check.disabled) return std::nullopt;
+  std::vector<std::string> test = check.test.empty() ? inherited.test : check.test;
+  if (test.empty() || test[0] == "NONE") return std::nullopt;
+  Probe probe;
+  if (test[0] == "CMD-SHELL") {
+    probe.args = {"/bin/sh", "-c", test.size() > 1 ? test[1] : ""};
+  } else {
+    probe.args.assign(test.begin() + 1, test.end());
+  }
+  auto choose = [](auto own, auto image_value, Duration& target) {
+    if (own && own->count() > 0) {
+      target = *own;
+    } else if (image_value && image_value->count() > 0) {
+      target = *image_value;
+    }
+  };
+  HealthSettings& s = probe.settings;
+  choose(check.interval, inherited.interval, s.interval);
+  choose(check.timeout, inherited.timeout, s.timeout);
+  choose(check.start_period, inherited.start_period, s.start_period);
+  choose(check.start_interval, inherited.start_interval, s.start_interval);
+  int retries = check.retries.value_or(inherited.retries.value_or(0));
+  if (retries > 0) s.retries = retries;
+  return probe;
+}
+
+int signal_number(const std::string& name) {
+  int number = 0;
+  auto [end, error] = std::from_chars(name.data(), name.data() + name.size(), number);
+  if (error == std::errc() && end == name.data() + name.size() && number > 0 && number < NSIG)
+    return number;
+  std::string bare = name.starts_with("SIG") ? name.substr(3) : name;
+  for (int i = 1; i < NSIG; ++i) {
+    const char* known = ::sigabbrev_np(i);
+    if (known != nullptr && bare == known) return i;
+  }
+  int offset = 0;
+  if (std::sscanf(bare.c_str(), "RTMIN+%d", &offset) == 1) return SIGRTMIN + offset;
+  throw Error("no signal is called " + name).hint("write a name such as SIGTERM or a number");
+}
+
+int stop_signal_of(const compose::Service& service, const engine::ImageConfig& image) {
+  if (!service.stop_signal.empty()) return signal_number(service.stop_signal);
+  return image.stop_signal.empty() ? SIGTERM : signal_number(image.stop_signal);
+}
+
+std::vector<uint16_t> exposed_tcp_ports(const compose::Service& service,
+                                        const engine::ImageConfig& image) {
+  std::vector<uint16_t> out;
+  for (const std::string& text : service.expose) add_tcp_ports(text, out);
+  for (const std::string& text : image.exposed_ports) add_tcp_ports(text, out);
+  for (const auto& port : service.ports) {
+    if (port.protocol == "tcp") out.push_back(port.target);
+  }
+  return out;
+}
+
+}  // namespace pcompose::scheduler

@@ -1,0 +1,131 @@
+#include "scheduler/replica.h"
+
+#include <fcntl.h>
+#include <filesystem>
+
+#include "base/error.h"
+#include "base/json.h"
+#include "compose/json.h"
+#include "engine/output/log_tail.h"
+
+namespace pcompose::scheduler {
+
+namespace fs = std::filesystem;
+
+Replica::Replica(Context& context, ContainerRow row, engine::Image image)
+    : context_(context),
+      row_(std::move(row)),
+      image_(std::move(image)),
+      service_(compose::service_from_json(json::parse(row_.service_json))),
+      probe_(probe_of(service_, image_.config)),
+      restarts_(service_.restart),
+      changed_(context.executor),
+      ended_(context.executor),
+      output_done_(context.executor),
+      stop_requested_(context.executor),
+      health_wake_(context.executor) {}
+
+ObservedContainer Replica::observed() const {
+  return {row_.id,       row_.service, row_.number,    row_.name,  row_.config_hash,
+          row_.image_id, row_.status,  row_.exit_code, row_.health};
+}
+
+void Replica::save() { context_.store->put(row_); }
+
+void Replica::set_status(Status status) {
+  row_.status = status;
+  save();
+  changed_.pulse();
+  context_.changed();
+}
+
+void Replica::create() {
+  for (const char* part : {"", "/upper", "/work", "/log"})
+    make_directories(state_directory() + part);
+  // The image decides who may enter its root; ours is 0700 above it.
+  fs::permissions(state_directory() + "/upper", fs::perms(0755));
+  row_.created_ns = context_.wall_ns();
+  add_anonymous_volumes();
+  save();
+}
+
+std::string Replica::last_output() const {
+  std::string out;
+  for (const std::string& line : engine::last_lines(log_directory(), 10)) out += "\n    " + line;
+  return out;
+}
+
+void Replica::add_health_waiter() {
+  ++health_waiters_;
+  if (monitor_) monitor_->set_eagerness(Eagerness::eager, context_.clock.now());
+  health_wake_.pulse();
+}
+
+void Replica::remove_health_waiter() {
+  if (--health_waiters_ == 0 && monitor_)
+    monitor_->set_eagerness(Eagerness::none, context_.clock.now());
+}
+
+Task<> Replica::remove() {
+  co_await release_network();
+  context_.cgroups->remove(row_.short_id());
+  pump_.reset();
+  for (const char* what : {"out", "err", "tty"}) context_.keeper->drop(descriptor_name(what));
+  context_.exits.erase(process_name());
+  co_await context_.volume_thread->run([state = state_directory(), run = run_directory()] {
+    fs::remove_all(run);
+    fs::remove_all(state);
+  });
+  context_.store->remove_container(row_.id);
+}
+
+void Replica::resume(Inherited inherited) {
+  out_ = std::move(inherited.out);
+  err_ = std::move(inherited.err);
+  terminal_ = std::move(inherited.terminal);
+  network_ = std::move(inherited.network);
+  dns_udp_ = std::move(inherited.dns_udp);
+  dns_tcp_ = std::move(inherited.dns_tcp);
+  if (dns_udp_ && dns_tcp_)
+    context_.dns->serve(row_.short_id(), dns_udp_.duplicate(), dns_tcp_.duplicate());
+  auto& process = inherited.process;
+  bool ours = process &&
+              (process->state == keeper::State::running || process->state == keeper::State::ended);
+  if (process && !ours && process->pidfd)
+    Pidfd(std::move(process->pidfd)).send_signal(SIGKILL);  // parked
+  context_.exits[process_name()] = [this](std::optional<ExitStatus> status) {
+    exit_status_ = status;
+    ended_.set();
+  };
+  if (!is_up()) return;
+  started_at_ =
+      context_.clock.now() - std::chrono::nanoseconds(context_.wall_ns() - row_.started_ns);
+  if (ours) pidfd_ = Pidfd(std::move(process->pidfd));
+  if (!ours || process->state == keeper::State::ended) {
+    // It ended while no supervisor lived; its last words wait in the FIFO.
+    if (ours) exit_status_ = process->status;
+    ended_.set();
+  }
+  if (probe_) {
+    monitor_.emplace(probe_->settings, started_at_);
+    monitor_->resume(row_.health, 0);
+  }
+  watched_ = true;
+  context_.tasks->spawn(watch());
+}
+
+void Replica::hand_to_keeper() {
+  auto store = [&](const char* what, const Fd& fd) {
+    if (fd) context_.keeper->store(descriptor_name(what), fd.get());
+  };
+  store("out", out_);
+  store("err", err_);
+  store("tty", terminal_);
+  store("net", network_);
+  store("dns-udp", dns_udp_);
+  store("dns-tcp", dns_tcp_);
+  parked_.reset();  // its channel closed with the old keeper
+  if (pidfd_) context_.keeper->adopt(process_name(), row_.pid, row_.pid_start, pidfd_.get());
+}
+
+}  // namespace pcompose::scheduler

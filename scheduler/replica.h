@@ -1,0 +1,164 @@
+// One container as its supervisor lives with it: prepared, started, watched, stopped, removed.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "engine/output/pump.h"
+#include "engine/spec.h"
+#include "scheduler/context.h"
+#include "scheduler/describe_container.h"
+#include "scheduler/plan.h"
+#include "scheduler/restart.h"
+
+namespace pcompose::scheduler {
+
+// What to run inside a container.
+struct ExecRequest {
+  std::vector<std::string> args;
+  std::vector<std::string> env;  // added to the container's
+  std::string user;              // "" = the container's
+  std::string working_dir;       // "" = the container's
+  bool terminal = false;
+  uint16_t rows = 0, columns = 0;
+  int stdio[3] = {-1, -1, -1};  // not owned
+};
+
+// A process inside a container that was started by exec().
+struct ExecProcess {
+  explicit ExecProcess(asio::any_io_executor executor) : ended(std::move(executor)) {}
+  std::string name;
+  Pidfd pidfd;
+  Fd terminal;
+  Event ended;
+  std::optional<ExitStatus> status;
+};
+
+// What an earlier supervisor's keeper still holds for a container.
+struct Inherited {
+  std::optional<engine::KeptProcess> process;
+  Fd out, err, terminal, network, dns_udp, dns_tcp;
+};
+
+// Created -> prepared -> started; after an end it starts again by its policy until it is stopped.
+// All methods on the supervisor's loop. Operations on one replica do not overlap: the plan orders
+// them.
+class Replica {
+ public:
+  Replica(Context& context, ContainerRow row, engine::Image image);
+  Replica(const Replica&) = delete;
+  Replica& operator=(const Replica&) = delete;
+
+  // Record and directories; no process. Throws Error.
+  void create();
+  // Namespaces, network, root: a child parked before its program. Repeated calls are fine. Throws
+  // Error.
+  Task<> prepare();
+  // Late mounts, identity, program. Returns when it runs. Throws Error with the service's position.
+  Task<> start();
+  // Signal, grace, SIGKILL; returns when it is down. Stays down until start().
+  Task<> stop(std::optional<Duration> grace);
+  // Removes everything of a container that is down, its named volumes apart.
+  Task<> remove();
+  // Goes on with what runs since an earlier supervisor; a parked child is given up.
+  void resume(Inherited inherited);
+  // Gives all descriptors and the process to a fresh keeper.
+  void hand_to_keeper();
+
+  // Throws Error where it does not run.
+  Task<std::shared_ptr<ExecProcess>> exec(const ExecRequest& request);
+
+  [[nodiscard]] const ContainerRow& row() const { return row_; }
+  [[nodiscard]] const compose::Service& service() const { return service_; }
+  [[nodiscard]] const engine::Image& image() const { return image_; }
+  [[nodiscard]] ReplicaRef ref() const { return {row_.service, row_.number, row_.name}; }
+  [[nodiscard]] ObservedContainer observed() const;
+  // Runs, or will run again by itself.
+  [[nodiscard]] bool is_up() const {
+    return row_.status == Status::running || row_.status == Status::restarting;
+  }
+  [[nodiscard]] bool has_health_check() const { return probe_.has_value(); }
+  [[nodiscard]] const std::vector<netns::EndpointRow>& endpoints() const { return endpoints_; }
+  // The last lines it printed, indented, "" where there are none.
+  [[nodiscard]] std::string last_output() const;
+  [[nodiscard]] const std::string& last_probe_output() const { return last_probe_output_; }
+
+  // Pulses with every change of status or health.
+  Event& changed() { return changed_; }
+  // While anybody waits for its health it is probed eagerly.
+  void add_health_waiter();
+  void remove_health_waiter();
+
+  [[nodiscard]] std::string log_directory() const { return state_directory() + "/log"; }
+  [[nodiscard]] std::string state_directory() const {
+    return context_.roots.state + "/containers/" + row_.id;
+  }
+  [[nodiscard]] std::string run_directory() const { return context_.run + "/c/" + row_.short_id(); }
+
+ private:
+  [[nodiscard]] std::string process_name() const { return "c/" + row_.short_id(); }
+  [[nodiscard]] std::string descriptor_name(const char* what) const {
+    return process_name() + "/" + what;
+  }
+  void set_status(Status status);
+  void save();
+
+  void make_fifos();
+  Task<> make_network();
+  void write_own_files();
+  engine::ContainerSpec describe();
+  Task<> release_network();
+
+  Task<std::vector<Fd>> attach_volumes(int root, engine::ContainerSpec& spec);
+  Task<> attach_named(const compose::Mount& mount, const std::string& volume, int root,
+                      std::vector<Fd>& trees, engine::ContainerSpec& spec);
+  void attach_bind(const compose::Mount& mount, std::vector<Fd>& trees,
+                   engine::ContainerSpec& spec);
+  void add_anonymous_volumes();
+  Task<> run_program();
+  Task<> publish_ports();
+  void started(engine::Launched launched);
+  [[nodiscard]] Error start_error(const engine::LaunchError& e) const;
+
+  Task<> watch();
+  Task<> copy_output();
+  Task<> copy_terminal();
+  std::optional<Duration> note_end();
+  Task<bool> start_again(Duration delay);
+  Task<> settle_status();
+  Task<> watch_health();
+  Task<> probe_once();
+  [[nodiscard]] HealthMonitor::Listening listens_beyond_loopback();
+  [[nodiscard]] bool ignores_signal(int signal) const;
+
+  Context& context_;
+  ContainerRow row_;
+  engine::Image image_;
+  compose::Service service_;
+  std::optional<Probe> probe_;
+  RestartTracker restarts_;
+
+  Fd out_, err_, terminal_, network_, dns_udp_, dns_tcp_, diag_;
+  std::vector<netns::EndpointRow> endpoints_;
+  std::optional<engine::Launched> parked_;
+  engine::ContainerSpec spec_;
+  Pidfd pidfd_;
+  std::unique_ptr<engine::OutputPump> pump_;
+
+  Event changed_;
+  Event ended_;        // the process is gone
+  Event output_done_;  // all it printed is in the log
+  Event stop_requested_;
+  Event health_wake_;
+  std::optional<ExitStatus> exit_status_;
+  Instant started_at_;
+  bool watched_ = false;
+  std::optional<HealthMonitor> monitor_;
+  int health_waiters_ = 0;
+  uint64_t execs_ = 0;
+  std::string last_probe_output_;
+};
+
+}  // namespace pcompose::scheduler

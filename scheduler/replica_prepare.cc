@@ -1,0 +1,133 @@
+// Created -> prepared.
+#include <fcntl.h>
+#include <filesystem>
+#include <sys/stat.h>
+
+#include "base/error.h"
+#include "base/process.h"
+#include "engine/plan.h"
+#include "engine/seccomp.h"
+#include "scheduler/replica.h"
+
+namespace pcompose::scheduler {
+
+void Replica::make_fifos() {
+  make_directories(run_directory());
+  engine::Staging::make_fifos(run_directory());
+  if (!out_) {
+    out_ = open_file(engine::Staging::fifo_path(run_directory(), engine::Stream::out),
+                     O_RDONLY | O_NONBLOCK);
+    err_ = open_file(engine::Staging::fifo_path(run_directory(), engine::Stream::err),
+                     O_RDONLY | O_NONBLOCK);
+    // A FIFO that nobody has open drops what is in it: the keeper holds it for the container's
+    // life.
+    context_.keeper->store(descriptor_name("out"), out_.get());
+    context_.keeper->store(descriptor_name("err"), err_.get());
+  }
+  if (!pump_) {
+    pump_ = std::make_unique<engine::OutputPump>(context_.executor, run_directory(),
+                                                 log_directory(), out_, err_);
+  }
+}
+
+Task<> Replica::make_network() {
+  if (network_ || service_.network_mode == "host") co_return;
+  netns::ReplicaSpec spec{row_.id, row_.project, row_.service, row_.name, {}};
+  for (const auto& n : service_.networks) {
+    if (!service_.network_mode.empty()) break;  // none: loopback only
+    netns::Attachment a;
+    auto network = context_.model->networks.find(n.network);
+    if (network == context_.model->networks.end())
+      throw Error("the project has no network " + n.network);
+    a.network = network->second.name;
+    a.names = n.aliases;
+    a.names.insert(a.names.end(), {row_.service, row_.name, row_.short_id()});
+    if (!service_.hostname.empty()) a.names.push_back(service_.hostname);
+    a.address = n.ipv4_address;
+    spec.attachments.push_back(std::move(a));
+  }
+  netns::ReplicaNet net = co_await context_.networks->make_replica(std::move(spec));
+  network_ = std::move(net.namespace_fd);
+  dns_udp_ = std::move(net.dns.udp);
+  dns_tcp_ = std::move(net.dns.tcp);
+  endpoints_ = std::move(net.endpoints);
+  context_.keeper->store(descriptor_name("net"), network_.get());
+  if (!dns_udp_) co_return;
+  context_.keeper->store(descriptor_name("dns-udp"), dns_udp_.get());
+  context_.keeper->store(descriptor_name("dns-tcp"), dns_tcp_.get());
+  context_.dns->serve(row_.short_id(), dns_udp_.duplicate(), dns_tcp_.duplicate());
+}
+
+Task<> Replica::release_network() {
+  if (network_ || !endpoints_.empty()) {
+    co_await context_.dns->stop(row_.short_id());
+    endpoints_.clear();
+    context_.names_changed();
+    for (const char* what : {"net", "dns-udp", "dns-tcp"})
+      context_.keeper->drop(descriptor_name(what));
+    for (Fd* fd : {&dns_udp_, &dns_tcp_, &diag_, &network_}) fd->reset();
+  }
+  co_await context_.networks->remove_replicas({row_.id});
+}
+
+void Replica::write_own_files() {
+  auto write = [&](const char* name, const std::string& text) {
+    std::string path = run_directory() + "/" + name;
+    Fd fd = open_file(path, O_WRONLY | O_CREAT | O_TRUNC, 0644);
+    write_all(fd.get(), text);
+    ::fchmod(fd.get(), 0644);
+  };
+  std::string hostname = hostname_of(service_, row_.id);
+  write("hosts", hosts_file(hostname, endpoints_));
+  write("hostname", hostname + "\n");
+  bool host = service_.network_mode == "host";
+  write("resolv.conf", host ? read_file("/etc/resolv.conf") : resolv_file(endpoints_));
+}
+
+engine::ContainerSpec Replica::describe() {
+  std::string mountpoint = context_.run + "/root";
+  make_directories(mountpoint);
+  ContainerPaths paths{context_.images->links_directory(), state_directory(), run_directory(),
+                       mountpoint};
+  engine::ContainerSpec spec = describe_container(service_, image_, row_.id, paths);
+  spec.linux.network_namespace = network_.get();
+  if (service_.network_mode != "host") {
+    // As docker: anybody may open low ports and ping, in a network namespace that is the
+    // container's own.
+    spec.linux.sysctl = {{"net/ipv4/ip_unprivileged_port_start", "0"},
+                         {"net/ipv4/ping_group_range", "0 2147483647"}};
+  }
+  spec.linux.cgroup_procs = context_.cgroups->make(row_.short_id());
+  spec.linux.seccomp =
+      engine::default_seccomp_filter(spec.process.capabilities, context_.roots.state + "/cache");
+  if (service_.init) {
+    engine::Mount init;
+    init.type = "bind";
+    init.source = own_program("pcompose-init");
+    init.destination = "/sbin/docker-init";
+    init.is_file = true;
+    init.recursive = false;
+    init.attributes = 1;  // MOUNT_ATTR_RDONLY
+    spec.mounts.push_back(init);
+  }
+  return spec;
+}
+
+Task<> Replica::prepare() {
+  if (parked_ || row_.status == Status::running) co_return;
+  try {
+    make_fifos();
+    co_await make_network();
+    write_own_files();
+    spec_ = describe();
+    context_.exits[process_name()] = [this](std::optional<ExitStatus> status) {
+      exit_status_ = status;
+      ended_.set();
+    };
+    parked_ = co_await context_.keeper->launch(process_name(), engine::prepare_plan(spec_));
+  } catch (Error& e) {
+    throw e.add("prepare container " + row_.name).at(service_.position);
+  }
+}
+
+}  // namespace pcompose::scheduler

@@ -1,0 +1,228 @@
+// Prepared -> started: what a dependency may have written just now is looked at here, not earlier.
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include <fmt/format.h>
+
+#include "base/error.h"
+#include "base/sha256.h"
+#include "engine/launch/kernel_abi.h"
+#include "engine/plan.h"
+#include "engine/user.h"
+#include "scheduler/replica.h"
+
+namespace pcompose::scheduler {
+namespace {
+
+bool covered(const compose::Service& service, const std::string& target) {
+  for (const auto& m : service.volumes) {
+    if (m.target == target) return true;
+  }
+  return false;
+}
+
+uint64_t propagation_of(const std::string& name) {
+  if (name == "rshared" || name == "shared") return 1U << 20U;  // MS_SHARED
+  if (name == "rslave" || name == "slave") return 1U << 19U;    // MS_SLAVE
+  return 1U << 18U;                                             // MS_PRIVATE
+}
+
+engine::Mount tree_mount(const compose::Mount& mount, int tree, bool is_file) {
+  engine::Mount m;
+  m.type = "bind";
+  m.tree = tree;
+  m.destination = mount.target;
+  m.is_file = is_file;
+  m.propagation = propagation_of(mount.propagation);
+  m.attributes = mount.read_only ? launch::kAttrReadOnly : 0;
+  return m;
+}
+
+engine::Mount tmpfs_mount(const compose::Mount& mount) {
+  engine::Mount m;
+  m.type = "tmpfs";
+  m.destination = mount.target;
+  m.flags = launch::kMsNoSuid | launch::kMsNoDev | (mount.read_only ? launch::kMsReadOnly : 0);
+  m.data = fmt::format("mode={:o}", mount.tmpfs_mode == 0 ? 01777U : mount.tmpfs_mode);
+  if (mount.tmpfs_size > 0) m.data += fmt::format(",size={}", mount.tmpfs_size);
+  return m;
+}
+
+}  // namespace
+
+void Replica::add_anonymous_volumes() {
+  auto add = [&](const std::string& target) {
+    row_.anonymous_volumes.try_emplace(target, sha256_hex(row_.id + target));
+  };
+  for (const auto& m : service_.volumes) {
+    if (m.type == compose::MountType::volume && m.source.empty()) add(m.target);
+  }
+  for (const std::string& target : image_.config.volumes) {
+    if (!covered(service_, target)) add(target);
+  }
+}
+
+Task<> Replica::attach_named(const compose::Mount& mount, const std::string& volume, int root,
+                             std::vector<Fd>& trees, engine::ContainerSpec& spec) {
+  std::string key = mount.source;
+  std::map<std::string, std::string> labels;
+  auto declared = context_.model->volumes.find(key);
+  if (declared != context_.model->volumes.end()) labels = declared->second.labels;
+  Fd source;
+  if (!mount.nocopy) {
+    try {
+      source = open_within(root, mount.target, O_RDONLY | O_DIRECTORY, Resolve::in_root);
+    } catch (const Error&) {
+      source.reset();  // the image has nothing there: nothing to copy
+    }
+  }
+  int image_directory = source.get();
+  std::string path = co_await context_.volume_thread->run([&, image_directory] {
+    context_.volumes->ensure(volume, context_.project, key, labels);
+    if (!mount.nocopy) context_.volumes->populate(volume, image_directory);
+    return context_.volumes->data_path(volume);
+  });
+  trees.push_back(volumes::mount_tree(path));
+  spec.start_mounts.push_back(tree_mount(mount, trees.back().get(), false));
+}
+
+void Replica::attach_bind(const compose::Mount& mount, std::vector<Fd>& trees,
+                          engine::ContainerSpec& spec) {
+  bool is_file = false;
+  auto missing = mount.create_host_path ? volumes::Missing::create : volumes::Missing::refuse;
+  try {
+    trees.push_back(volumes::bind_tree(mount.source, missing, &is_file));
+  } catch (Error& e) {
+    throw e.at(mount.position);
+  }
+  spec.start_mounts.push_back(tree_mount(mount, trees.back().get(), is_file));
+}
+
+Task<std::vector<Fd>> Replica::attach_volumes(int root, engine::ContainerSpec& spec) {
+  std::vector<Fd> trees;
+  spec.start_mounts.clear();
+  for (const auto& m : service_.volumes) {
+    if (m.type == compose::MountType::tmpfs) {
+      spec.start_mounts.push_back(tmpfs_mount(m));
+    } else if (m.type == compose::MountType::bind) {
+      attach_bind(m, trees, spec);
+    } else if (!m.source.empty()) {
+      auto declared = context_.model->volumes.find(m.source);
+      if (declared == context_.model->volumes.end())
+        throw Error("the project has no volume " + m.source).at(m.position);
+      co_await attach_named(m, declared->second.name, root, trees, spec);
+    }
+  }
+  for (const auto& [target, volume] : row_.anonymous_volumes) {
+    compose::Mount m;
+    m.target = target;
+    for (const auto& written : service_.volumes) {
+      if (written.target == target) m = written;
+    }
+    co_await attach_named(m, volume, root, trees, spec);
+  }
+  co_return trees;
+}
+
+Error Replica::start_error(const engine::LaunchError& e) const {
+  Error out(e.message());
+  out.add("start container " + row_.name).at(service_.position);
+  if (e.op() == launch::OpCode::exec) {
+    out.hint("is the program in the image, and on its PATH? See command: and entrypoint:");
+    out.exit_code(launch::exit_code_of_exec(e.error_number()));
+  }
+  return out;
+}
+
+Task<> Replica::publish_ports() {
+  std::vector<netns::PublishSpec> ports;
+  for (const auto& p : service_.ports) {
+    netns::PublishSpec spec;
+    spec.container = row_.id;
+    spec.host_ip = p.host_ip;
+    spec.port = context_.port_of(row_, p);
+    spec.protocol = p.protocol == "udp" ? netns::Protocol::udp : netns::Protocol::tcp;
+    spec.target_port = p.target;
+    ports.push_back(std::move(spec));
+  }
+  if (ports.empty() || endpoints_.empty()) co_return;
+  co_await context_.networks->publish(std::move(ports));
+}
+
+Task<> Replica::run_program() {
+  engine::Launched& parked = *parked_;
+  Fd root = open_file("/proc/" + std::to_string(parked.pid) + "/root", O_PATH | O_DIRECTORY);
+  auto trees = co_await attach_volumes(root.get(), spec_);
+  std::string home;
+  const std::string& user = service_.user.empty() ? image_.config.user : service_.user;
+  spec_.process.user = engine::resolve_user_in(root.get(), user, &home);
+  // Other users than root have no capabilities after exec, as under docker: none are inheritable.
+  spec_.process.env = environment_of(service_, image_.config, spec_.hostname, home);
+  if (spec_.process.args.empty()) {
+    throw Error("neither the service nor its image says what to run")
+        .hint("add command: to the service");
+  }
+  // The program's ends. It holds them read-write, so that it never sees a closed pipe.
+  Fd out = open_file(engine::Staging::fifo_path(run_directory(), engine::Stream::out), O_RDWR);
+  Fd err = open_file(engine::Staging::fifo_path(run_directory(), engine::Stream::err), O_RDWR);
+  spec_.process.stdio[1] = out.get();
+  spec_.process.stdio[2] = err.get();
+  co_await publish_ports();
+  ended_.clear();
+  exit_status_.reset();
+  engine::Launched launched =
+      co_await context_.keeper->start(process_name(), engine::start_plan(spec_));
+  launched.pid = parked.pid;
+  launched.pidfd = std::move(parked.pidfd);
+  started(std::move(launched));
+}
+
+void Replica::started(engine::Launched launched) {
+  row_.pid = launched.pid;
+  row_.pid_start = process_start_time(launched.pid).value_or(0);
+  pidfd_ = Pidfd(std::move(launched.pidfd));
+  parked_.reset();
+  if (launched.terminal) {
+    terminal_ = std::move(launched.terminal);
+    context_.keeper->store(descriptor_name("tty"), terminal_.get());
+  }
+  started_at_ = context_.clock.now();
+  row_.started_ns = context_.wall_ns();
+  row_.stopped_by_user = false;
+  row_.error.clear();
+  row_.health = probe_ ? Health::starting : Health::none;
+  monitor_.reset();
+  if (probe_) {
+    monitor_.emplace(probe_->settings, started_at_);
+    if (health_waiters_ > 0) monitor_->set_eagerness(Eagerness::eager, started_at_);
+  }
+  set_status(Status::running);
+  context_.names_changed();
+}
+
+Task<> Replica::start() {
+  if (row_.status == Status::running) co_return;
+  stop_requested_.clear();
+  co_await prepare();
+  try {
+    co_await run_program();
+  } catch (const engine::LaunchError& e) {
+    Error error = start_error(e);
+    parked_.reset();
+    row_.exit_code = error.exit_code();
+    row_.error = error.what();
+    set_status(Status::exited);
+    throw error;
+  } catch (Error& e) {
+    if (parked_) Pidfd(std::move(parked_->pidfd)).send_signal(SIGKILL);
+    parked_.reset();
+    row_.error = e.what();
+    save();
+    throw e.add("start container " + row_.name).at(service_.position);
+  }
+  if (watched_) co_return;
+  watched_ = true;
+  context_.tasks->spawn(watch());
+}
+
+}  // namespace pcompose::scheduler

@@ -1,0 +1,136 @@
+// Started -> ended -> started again: output, exit status, restart policy, stop.
+#include <fcntl.h>
+
+#include <boost/asio/experimental/awaitable_operators.hpp>
+
+#include "base/error.h"
+#include "scheduler/replica.h"
+
+namespace pcompose::scheduler {
+
+using namespace asio::experimental::awaitable_operators;  // NOLINT: operators only
+using std::chrono::milliseconds;
+
+// A terminal's output takes the way of everybody's: spliced into the FIFO, so that no byte is ever
+// only in memory.
+Task<> Replica::copy_terminal() {
+  Fd fifo = open_file(engine::Staging::fifo_path(run_directory(), engine::Stream::out), O_RDWR);
+  asio::posix::stream_descriptor master(context_.executor, terminal_.duplicate().release());
+  for (;;) {
+    co_await master.async_wait(asio::posix::stream_descriptor::wait_read, asio::use_awaitable);
+    ssize_t n =
+        ::splice(master.native_handle(), nullptr, fifo.get(), nullptr, 65536, SPLICE_F_NONBLOCK);
+    if (n > 0 || (n < 0 && errno == EAGAIN)) continue;
+    co_return;  // EIO: the last process that had the terminal is gone (pty(7))
+  }
+}
+
+Task<> Replica::copy_output() {
+  if (terminal_) co_await copy_terminal();
+  terminal_.reset();
+  co_await pump_->run();
+  output_done_.set();
+}
+
+// Who is not the parent reads the status elsewhere: the kernel keeps it (6.15+), or the zombie
+// shows it.
+Task<> Replica::settle_status() {
+  for (int i = 0; i < 20 && !exit_status_; ++i) {
+    if (pidfd_) exit_status_ = pidfd_.foreign_status();
+    if (!exit_status_ && row_.pid > 0) exit_status_ = zombie_status(row_.pid);
+    if (!exit_status_) co_await sleep_for(milliseconds(10));
+  }
+}
+
+std::optional<Duration> Replica::note_end() {
+  row_.exit_code = exit_status_ ? exit_status_->code() : 255;
+  row_.error = exit_status_ ? "" : "exit status unknown: its parent was killed";
+  if (context_.cgroups->out_of_memory_kills(row_.short_id()) > 0)
+    row_.error = "killed: out of memory";
+  row_.finished_ns = context_.wall_ns();
+  row_.pid = 0;
+  row_.health = Health::none;
+  pidfd_ = Pidfd();
+  monitor_.reset();
+  health_wake_.pulse();
+  context_.keeper->forget(process_name());
+  context_.keeper->drop(descriptor_name("tty"));
+  auto who = row_.stopped_by_user ? Ended::by_the_user : Ended::by_itself;
+  auto delay = restarts_.after_exit(row_.exit_code, context_.clock.now() - started_at_, who);
+  row_.restarts = restarts_.restarts();
+  set_status(delay ? Status::restarting : Status::exited);
+  context_.names_changed();
+  return delay;
+}
+
+// True where it runs again or will be tried again; false where it was stopped meanwhile.
+Task<bool> Replica::start_again(Duration delay) {
+  for (;;) {
+    co_await (stop_requested_.wait() || sleep_for(delay));
+    if (stop_requested_.is_set()) co_return false;
+    std::string failure;
+    try {
+      co_await prepare();
+      co_await run_program();
+      co_return true;
+    } catch (const Error& e) {
+      failure = e.what();
+    }
+    if (parked_) Pidfd(std::move(parked_->pidfd)).send_signal(SIGKILL);
+    parked_.reset();
+    row_.error = failure;
+    row_.exit_code = 127;
+    auto next = restarts_.after_exit(127, Duration::zero(), Ended::by_itself);
+    set_status(next ? Status::restarting : Status::exited);
+    if (!next) co_return false;
+    delay = *next;
+  }
+}
+
+Task<> Replica::watch() {
+  for (;;) {
+    output_done_.clear();
+    TaskGroup group(context_.executor);
+    if (!pump_) make_fifos();
+    group.spawn(copy_output());
+    if (probe_ && monitor_) group.spawn(watch_health());
+    co_await ended_.wait();
+    co_await settle_status();
+    // Its last words first: who waits for its end reads them next. A process that was moved out of
+    // the container could hold the FIFO for ever.
+    co_await (output_done_.wait() || sleep_for(std::chrono::seconds(2)));
+    auto delay = note_end();
+    group.cancel();
+    co_await group.join();
+    if (delay && co_await start_again(*delay)) continue;
+    break;
+  }
+  watched_ = false;
+  if (row_.status == Status::restarting) set_status(Status::exited);
+  co_await release_network();
+  changed_.pulse();
+  context_.changed();
+}
+
+Task<> Replica::stop(std::optional<Duration> grace) {
+  row_.stopped_by_user = true;
+  save();
+  stop_requested_.set();
+  if (parked_) Pidfd(std::move(parked_->pidfd)).send_signal(SIGKILL);
+  parked_.reset();
+  Duration patience = grace.value_or(service_.stop_grace_period.value_or(std::chrono::seconds(10)));
+  int signal = stop_signal_of(service_, image_.config);
+  if (pidfd_) pidfd_.send_signal(signal);
+  Instant deadline = context_.clock.now() + patience;
+  Duration step = milliseconds(20);
+  int ignored = 0;
+  while (is_up() || watched_) {
+    co_await (changed_.wait() || sleep_for(step));
+    if (!pidfd_) continue;
+    ignored = ignores_signal(signal) ? ignored + 1 : 0;
+    if (ignored >= 3 || context_.clock.now() >= deadline) pidfd_.send_signal(SIGKILL);
+    if (ignored == 0 && step < milliseconds(200)) step *= 2;
+  }
+}
+
+}  // namespace pcompose::scheduler

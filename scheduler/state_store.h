@@ -1,0 +1,77 @@
+// Rows of the root's database that a project's supervisor writes: the project and its containers.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/database.h"
+#include "scheduler/observed.h"
+
+namespace pcompose::scheduler {
+
+// A container. What a boot destroys (pid, status) carries the boot id: under another boot it is
+// exited.
+struct ContainerRow {
+  std::string id;  // 64 hexadecimal digits
+  std::string project;
+  std::string service;
+  int number = 1;
+  std::string name;
+  std::string config_hash;
+  std::string image_id;
+  std::string image;         // as the file says
+  std::string command;       // as ps shows it
+  std::string service_json;  // compose::to_json(Service): what it was made from
+  std::map<std::string, std::string> anonymous_volumes;  // target -> volume
+  int64_t created_ns = 0;
+
+  std::string boot;
+  Status status = Status::created;
+  int32_t pid = 0;
+  uint64_t pid_start = 0;
+  int64_t started_ns = 0;
+  int64_t finished_ns = 0;
+  int exit_code = 0;
+  std::string error;  // why the last start failed
+  Health health = Health::none;
+  int restarts = 0;
+  bool stopped_by_user = false;
+
+  // The part of the id that kernel objects and run directories carry.
+  [[nodiscard]] std::string short_id() const { return id.substr(0, 12); }
+};
+
+struct ProjectRow {
+  std::string name;
+  std::string json;  // compose::to_json(Project)
+  std::string working_dir;
+  std::string config_files;  // comma-separated, as docker compose ls shows them
+};
+
+class StateStore {
+ public:
+  StateStore(Database& db, std::string boot);
+
+  // By service, then number. Rows of another boot come as exited.
+  [[nodiscard]] std::vector<ContainerRow> containers(const std::string& project);
+  [[nodiscard]] std::optional<ProjectRow> project(const std::string& name);
+  void put(const ProjectRow& row);
+  void remove_project(const std::string& name);
+
+  // Collects; flush() writes all in one transaction.
+  void put(const ContainerRow& row) { dirty_[row.id] = row; }
+  void remove_container(const std::string& id);
+  void flush();
+  [[nodiscard]] bool dirty() const { return !dirty_.empty() || !removed_.empty(); }
+
+ private:
+  Database& db_;
+  std::string boot_;
+  std::map<std::string, ContainerRow> dirty_;
+  std::vector<std::string> removed_;
+};
+
+}  // namespace pcompose::scheduler
