@@ -122,7 +122,8 @@ struct EchoServer::State {
   }
 };
 
-EchoServer::EchoServer(int namespace_fd, uint16_t port, std::string name) : state_(new State) {
+EchoServer::EchoServer(int namespace_fd, uint16_t port, std::string name)
+    : state_(std::make_unique<State>()) {
   state_->name = std::move(name);
   in_namespace(namespace_fd, [&] {
     sockaddr_in here = at("0.0.0.0", port);
@@ -142,7 +143,6 @@ EchoServer::~EchoServer() {
   uint64_t one = 1;
   if (::write(state_->stop.get(), &one, sizeof one) < 0) std::abort();
   state_->thread.join();
-  delete state_;
 }
 
 }  // namespace pcompose::netns

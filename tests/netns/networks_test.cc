@@ -252,6 +252,45 @@ TEST_F(NetworksTest, AFlushedRulesetIsPutBack) {
   EXPECT_EQ(tcp_ask(-1, "127.0.0.1", 8080), "a 10.112.0.1");
 }
 
+// What is left where a process died between two steps.
+TEST_F(NetworksTest, HalfMadeNetworksAreCompletedOrRemoved) {
+  NetworkRow n1 = loop_.wait(networks_.ensure_network(network("n1")));
+  Kernel kernel;
+  kernel.delete_bridge(n1.bridge);  // row and rules without a bridge
+  EXPECT_EQ(loop_.wait(networks_.ensure_network(network("n1"))), n1);
+  EXPECT_TRUE(kernel.link_exists(n1.bridge));
+  Firewall(roots_.tag).remove_table();  // a bridge without rules
+  loop_.wait(networks_.use_network("n1"));
+  EXPECT_TRUE(Firewall(roots_.tag).table_exists());
+  {
+    ReplicaNet died = loop_.wait(networks_.make_replica(replica("a", {"n1"})));
+  }
+  EXPECT_TRUE(loop_.wait(networks_.remove_replicas({"id-a", "id-unknown"})).empty());
+  Firewall(roots_.tag).remove_table();
+  kernel.delete_bridge(n1.bridge);  // a row alone
+  EXPECT_TRUE(loop_.wait(networks_.remove_network("n1")).empty());
+  EXPECT_TRUE(loop_.wait(networks_.list()).empty());
+}
+
+TEST_F(NetworksTest, ProcessesMakeAndRemoveAtTheSameTime) {
+  auto work = [&](const std::string& name) {
+    Networks own(roots_);
+    TestLoop loop;
+    for (int i = 0; i < 10; ++i) {
+      loop.wait(own.ensure_network(network(name)));
+      ReplicaNet made = loop.wait(own.make_replica(replica(name, {name})));
+      loop.wait(own.publish({published(name, "", name == "x" ? 8100 : 8101)}));
+      EXPECT_TRUE(loop.wait(own.remove_replicas({"id-" + name})).empty());
+      EXPECT_TRUE(loop.wait(own.remove_network(name)).empty());
+    }
+  };
+  std::thread x([&] { work("x"); });
+  std::thread y([&] { work("y"); });
+  x.join();
+  y.join();
+  EXPECT_TRUE(loop_.wait(networks_.ports()).empty());
+}
+
 TEST_F(NetworksTest, ALeftOverElementOfAnotherTargetIsReplaced) {
   loop_.wait(networks_.ensure_network(network("n1")));
   auto made = loop_.wait(networks_.make_replicas({replica("a", {"n1"}), replica("b", {"n1"})}));
