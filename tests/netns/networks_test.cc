@@ -228,6 +228,7 @@ TEST_F(NetworksTest, OutsideComesInByPublishedPortsOnlyAndInternalNetworksStayIn
                     Mac::of(*Ipv4::parse("192.168.7.2")),
                     0};
   kernel.attach(outside.fd.get(), outside.route.get(), link);
+  kernel.settle(outside.route.get(), link);
   EchoServer a(made[0].namespace_fd.get(), 80, "a");
   EchoServer world(outside.fd.get(), 80, "world");
   loop_.wait(networks_.publish({published("a", "", 8080)}));
