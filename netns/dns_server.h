@@ -35,10 +35,10 @@ std::vector<asio::ip::address> parse_resolv_conf(const std::string& text);
 struct DnsSettings {
   std::string resolv_conf = "/etc/resolv.conf";    // read again when it changes
   std::vector<asio::ip::udp::endpoint> upstreams;  // where not empty: instead of resolv_conf
-  std::chrono::milliseconds timeout{
-      2000};                // per server; a client gives up after 5 s (resolv.conf(5))
-  size_t in_flight = 512;   // queries that wait for upstream; more get SERVFAIL
-  size_t connections = 64;  // TCP clients of one scope; more are closed at once
+  // Per server; a client gives up after 5 s (resolv.conf(5)).
+  std::chrono::milliseconds timeout{2000};
+  size_t in_flight = 512;                 // queries that wait for upstream; more get SERVFAIL
+  size_t connections = 64;                // TCP clients of one scope; more are closed at once
   std::chrono::milliseconds idle{10000};  // until a silent TCP client is closed
 };
 

@@ -32,7 +32,7 @@ struct Firewall::Context {
   Fd socket;  // for the question whether the table is there: 10 us
 };
 
-Firewall::Firewall(std::string tag) : tag_(std::move(tag)), context_(new Context) {
+Firewall::Firewall(std::string tag) : tag_(std::move(tag)), context_(std::make_unique<Context>()) {
   context_->nft.reset(::nft_ctx_new(NFT_CTX_DEFAULT));
   if (!context_->nft) throw Error("libnftables gives no context", ENOMEM);
   // Otherwise its messages go to our stderr.

@@ -78,6 +78,11 @@ class Kernel {
   // route. `route` is the namespace's rtnetlink socket. About 0.6 ms. EXFULL: the bridge has its
   // 1023 ports.
   void attach(int namespace_fd, int route, const EndpointLink& endpoint);
+  // Waits until frames pass between the namespace and the bridge. A link that just got its carrier
+  // drops what is sent until the kernel's link watcher has run, and an ARP request lost in that
+  // time is repeated after a second. Linux 6.8 and later run the watcher when asked for the link
+  // (rtnl_getlink), 40 us; before, this polls. Throws Error after 2 s.
+  void settle(int route, const EndpointLink& endpoint);
   // Takes a living container off a network: 18 ms, so never for teardown (closing the namespace
   // does it).
   void detach(const std::string& link);

@@ -1,11 +1,13 @@
 // Kernel's links, addresses and routes (rtnetlink(7)).
 #include <arpa/inet.h>
 #include <cerrno>
+#include <chrono>
 #include <linux/if_bridge.h>
 #include <linux/if_link.h>
 #include <linux/rtnetlink.h>
 #include <linux/veth.h>
 #include <net/if.h>
+#include <thread>
 
 #include "base/error.h"
 #include "netns/kernel.h"
@@ -14,6 +16,10 @@
 namespace pcompose::netns {
 namespace {
 
+// IF_OPER_UP of linux/if.h, which cannot be included beside net/if.h.
+constexpr uint8_t kOperational = 6;
+constexpr auto kSettlePause = std::chrono::milliseconds(1);
+constexpr int kSettleTries = 2000;
 constexpr unsigned kMake = NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL;
 
 ifinfomsg any_link() { return {}; }
@@ -99,14 +105,18 @@ void put_up(NetlinkBatch& batch, const std::string& link) {
   batch.put_string(IFLA_IFNAME, link);
 }
 
-// 0 where there is none.
-int find_link(int route, const std::string& name) {
-  int index = 0;
-  NetlinkBatch batch;
+void put_link_query(NetlinkBatch& batch, const std::string& name) {
   batch.begin(RTM_GETLINK, NLM_F_ACK, any_link());
   batch.put_string(IFLA_IFNAME, name);
   // Statistics make half of the answer and most of its cost.
   batch.put(IFLA_EXT_MASK, uint32_t{RTEXT_FILTER_SKIP_STATS});
+}
+
+// 0 where there is none.
+int find_link(int route, const std::string& name) {
+  int index = 0;
+  NetlinkBatch batch;
+  put_link_query(batch, name);
   int error = request(route, batch, [&](uint16_t, std::span<const uint8_t> payload) {
     ifinfomsg link;
     if (payload.size() < sizeof link) return;
@@ -115,6 +125,28 @@ int find_link(int route, const std::string& name) {
   });
   if (error != 0 && error != ENODEV) throw Error("look for the link " + name, error);
   return index;
+}
+
+// By the operational state (RFC 2863), which only the link watcher sets.
+bool is_operational(int route, const std::string& name) {
+  bool up = false;
+  NetlinkBatch batch;
+  put_link_query(batch, name);
+  int error = request(route, batch, [&](uint16_t, std::span<const uint8_t> payload) {
+    for (const NetlinkAttribute& a : attributes(payload, sizeof(ifinfomsg))) {
+      if (a.type == IFLA_OPERSTATE) up = a.as<uint8_t>() == kOperational;
+    }
+  });
+  if (error != 0) throw Error("look at the link " + name, error);
+  return up;
+}
+
+void wait_operational(int route, const std::string& name) {
+  for (int i = 0; i < kSettleTries; ++i) {
+    if (is_operational(route, name)) return;
+    std::this_thread::sleep_for(kSettlePause);
+  }
+  throw Error("the link " + name + " does not come up");
 }
 
 void make_bridge(int route, const BridgeSpec& spec) {
@@ -194,6 +226,13 @@ void Kernel::attach(int namespace_fd, int route, const EndpointLink& e) {
   if (int error = send_batch(route, batch); error != 0) {
     throw Error("give " + e.interface + " the address " + e.address.str(), error);
   }
+}
+
+void Kernel::settle(int route, const EndpointLink& e) {
+  // Outwards: each makes the next one's carrier.
+  wait_operational(route, e.interface);
+  wait_operational(route_.get(), e.link);
+  wait_operational(route_.get(), e.bridge);
 }
 
 void Kernel::detach(const std::string& link) { delete_bridge(link); }

@@ -41,7 +41,12 @@ class NetworkWorker {
   using Known = std::map<std::string, NetworkRow>;
   const NetworkRow& known_network(Known& known, const std::string& name);
   std::vector<EndpointRow> plan_endpoints(const ReplicaSpec& spec, Known& known);
-  ReplicaNet build(const ReplicaSpec& spec, std::vector<EndpointRow> endpoints, Known& known);
+  // A replica whose links may not pass frames yet.
+  struct Built {
+    Namespace space;
+    std::vector<EndpointLink> links;
+  };
+  Built build(const ReplicaSpec& spec, const std::vector<EndpointRow>& endpoints, Known& known);
   NetworkRow require_network(const std::string& name);
   std::string port_owner(const PublishSpec& port, Ipv4 host);
   PortRow port_row(const PublishSpec& port);

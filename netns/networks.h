@@ -62,8 +62,8 @@ struct PublishSpec {
 
 // Opens its own connection to the root's database and one thread that does everything: rtnetlink is
 // one lock, two threads are slower. Several processes of one root may work at once: what they share
-// (bridges, the table) is changed under a lock file in the run directory. A cancelled call has run
-// to its end or not at all.
+// (bridges, the table) is changed under a lock file in the run directory. A cancelled call still
+// runs to its end on the thread.
 //
 // Every step can be repeated after a crash between any two: rows are written before the kernel's
 // objects are made and removed after they are gone, and making finds what is there.

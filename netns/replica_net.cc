@@ -69,9 +69,10 @@ std::vector<EndpointRow> NetworkWorker::plan_endpoints(const ReplicaSpec& spec, 
   return out;
 }
 
-ReplicaNet NetworkWorker::build(const ReplicaSpec& spec, std::vector<EndpointRow> endpoints,
-                                Known& known) {
-  Namespace made = kernel_.make_namespace(endpoints.empty() ? Dns::none : Dns::serve);
+NetworkWorker::Built NetworkWorker::build(const ReplicaSpec& spec,
+                                          const std::vector<EndpointRow>& endpoints, Known& known) {
+  Built out;
+  out.space = kernel_.make_namespace(endpoints.empty() ? Dns::none : Dns::serve);
   bool has_default = false;
   for (size_t i = 0; i < endpoints.size(); ++i) {
     const EndpointRow& row = endpoints[i];
@@ -88,9 +89,10 @@ ReplicaNet NetworkWorker::build(const ReplicaSpec& spec, std::vector<EndpointRow
       link.default_gateway = network.gateway;
       has_default = true;
     }
-    kernel_.attach(made.fd.get(), made.route.get(), link);
+    kernel_.attach(out.space.fd.get(), out.space.route.get(), link);
+    out.links.push_back(std::move(link));
   }
-  return {std::move(made.fd), std::move(made.dns), std::move(endpoints)};
+  return out;
 }
 
 std::vector<ReplicaNet> NetworkWorker::make_replicas(const std::vector<ReplicaSpec>& specs) {
@@ -98,8 +100,9 @@ std::vector<ReplicaNet> NetworkWorker::make_replicas(const std::vector<ReplicaSp
   Fd lock = lock_networks(roots_, Hold::shared);
   Known known;
   std::vector<std::vector<EndpointRow>> planned;
-  const ReplicaSpec* current = nullptr;
+  std::vector<Built> built;
   std::vector<ReplicaNet> out;
+  const ReplicaSpec* current = nullptr;
   try {
     Transaction transaction(db_);
     for (const ReplicaSpec& spec : specs) {
@@ -109,11 +112,17 @@ std::vector<ReplicaNet> NetworkWorker::make_replicas(const std::vector<ReplicaSp
     transaction.commit();
     for (size_t i = 0; i < specs.size(); ++i) {
       current = &specs[i];
-      out.push_back(build(specs[i], std::move(planned[i]), known));
+      built.push_back(build(specs[i], planned[i], known));
+    }
+    for (size_t i = 0; i < specs.size(); ++i) {
+      current = &specs[i];
+      Namespace& space = built[i].space;
+      for (const EndpointLink& link : built[i].links) kernel_.settle(space.route.get(), link);
+      out.push_back({std::move(space.fd), std::move(space.dns), std::move(planned[i])});
     }
     return out;
   } catch (Error& e) {
-    out.clear();  // the namespaces take their links with them
+    // The descriptors close on the way out, and the namespaces take their links with them.
     for (const ReplicaSpec& spec : specs) store_.remove_endpoints(spec.container);
     if (current != nullptr) e.add("connect " + current->replica);
     throw;

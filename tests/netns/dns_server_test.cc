@@ -119,6 +119,10 @@ class DnsServerTest : public testing::Test {
       upstream_->serve("internet", std::move(udp), std::move(tcp));
     });
   }
+  // On the loop, which reads it.
+  void know(FakeNames& names, std::map<std::string, std::vector<Ipv4>> known) {
+    loop_.call([&] { names.known = std::move(known); });
+  }
   Bytes ask_udp(const std::string& name, DnsType type = DnsType::a) {
     Bytes out;
     in_namespace(space_.fd.get(), [&] {
@@ -148,7 +152,7 @@ class DnsServerTest : public testing::Test {
 bool DnsServerTest::ready_ = false;
 
 TEST_F(DnsServerTest, AnswersKnownNames) {
-  names_.known = {{"web", many(2)}, {"idle", {}}};
+  know(names_, {{"web", many(2)}, {"idle", {}}});
   EXPECT_EQ(header_of(ask_udp("WEB")).answers, 2);
   EXPECT_EQ(header_of(ask_udp("web", DnsType::aaaa)).answers, 0);
   EXPECT_EQ(code_of(ask_udp("web", DnsType::aaaa)), 0);
@@ -161,17 +165,17 @@ TEST_F(DnsServerTest, AnswersKnownNames) {
 TEST_F(DnsServerTest, ForwardsUnknownNames) {
   EXPECT_EQ(code_of(ask_udp("example.com")), 2) << "no upstream: SERVFAIL";
   start_upstream();
-  upstream_names_.known = {{"example.com", many(1)}};
+  know(upstream_names_, {{"example.com", many(1)}});
   EXPECT_EQ(header_of(ask_udp("example.com")).answers, 1);
   EXPECT_EQ(code_of(ask_udp("missing.example.com")), 3);
-  names_.outside = false;
+  loop_.call([&] { names_.outside = false; });
   EXPECT_EQ(code_of(ask_udp("example.com")), 3) << "internal networks are not left";
 }
 
 TEST_F(DnsServerTest, LongAnswersComeByTcp) {
   start_upstream();
-  upstream_names_.known = {{"big.example.com", many(400)}};
-  names_.known = {{"big", many(100)}};
+  know(upstream_names_, {{"big.example.com", many(400)}});
+  know(names_, {{"big", many(100)}});
   EXPECT_TRUE(is_truncated(ask_udp("big")));
   EXPECT_GT(header_of(ask_udp("big")).answers, 20);
   EXPECT_TRUE(is_truncated(ask_udp("big.example.com")));
@@ -191,7 +195,7 @@ TEST_F(DnsServerTest, LongAnswersComeByTcp) {
 }
 
 TEST_F(DnsServerTest, TheResolverOfTheCLibraryIsContent) {
-  names_.known = {{"web", many(60)}};
+  know(names_, {{"web", many(60)}});
   write_all(open_file("/run/resolv.conf", O_WRONLY | O_CREAT | O_TRUNC, 0644).get(),
             "nameserver 127.0.0.11\noptions ndots:0\n");
   ASSERT_EQ(::mount("/run/resolv.conf", "/etc/resolv.conf", nullptr, MS_BIND, nullptr), 0);
@@ -208,7 +212,7 @@ TEST_F(DnsServerTest, TheResolverOfTheCLibraryIsContent) {
 }
 
 TEST_F(DnsServerTest, QueriesWaitForTheNextServer) {
-  names_.known = {{"web", many(1)}};
+  know(names_, {{"web", many(1)}});
   loop_.wait(server_->stop("shop"));
   Bytes answer;
   std::thread waiting([&] { answer = ask_udp("web"); });

@@ -67,6 +67,20 @@ void in_namespace(int namespace_fd, const std::function<void()>& body) {
   }).join();
 }
 
+void add_default_route(int namespace_fd, const std::string& gateway) {
+  in_namespace(namespace_fd, [&] {
+    rtmsg header{};
+    header.rtm_family = AF_INET;
+    header.rtm_table = RT_TABLE_MAIN;
+    header.rtm_type = RTN_UNICAST;
+    NetlinkBatch batch;
+    batch.begin(RTM_NEWROUTE, NLM_F_ACK | NLM_F_CREATE, header);
+    batch.put(RTA_GATEWAY, at(gateway, 0).sin_addr.s_addr);
+    int error = send_batch(open_netlink(NETLINK_ROUTE).get(), batch);
+    if (error != 0) throw Error("add a default route", error);
+  });
+}
+
 std::string tcp_ask(int namespace_fd, const std::string& address, uint16_t port) {
   std::string out;
   in_namespace(namespace_fd, [&] { out = receive_text(connected(SOCK_STREAM, address, port)); });
@@ -122,7 +136,8 @@ struct EchoServer::State {
   }
 };
 
-EchoServer::EchoServer(int namespace_fd, uint16_t port, std::string name) : state_(new State) {
+EchoServer::EchoServer(int namespace_fd, uint16_t port, std::string name)
+    : state_(std::make_unique<State>()) {
   state_->name = std::move(name);
   in_namespace(namespace_fd, [&] {
     sockaddr_in here = at("0.0.0.0", port);
@@ -142,7 +157,6 @@ EchoServer::~EchoServer() {
   uint64_t one = 1;
   if (::write(state_->stop.get(), &one, sizeof one) < 0) std::abort();
   state_->thread.join();
-  delete state_;
 }
 
 }  // namespace pcompose::netns

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <functional>
+#include <memory>
 #include <string>
 
 #include "base/fd.h"
@@ -15,6 +16,9 @@ bool enter_fake_host();
 
 // Runs `body` in the namespace on a thread of its own, and waits for it.
 void in_namespace(int namespace_fd, const std::function<void()>& body);
+
+// What a container with NET_ADMIN may do.
+void add_default_route(int namespace_fd, const std::string& gateway);
 
 // What a blocking client in the namespace sees. "" on a refused or timed-out connection (2 s).
 std::string tcp_ask(int namespace_fd, const std::string& address, uint16_t port);
@@ -30,7 +34,7 @@ class EchoServer {
 
  private:
   struct State;
-  State* state_;
+  std::unique_ptr<State> state_;
 };
 
 }  // namespace pcompose::netns

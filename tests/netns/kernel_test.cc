@@ -36,6 +36,10 @@ class KernelTest : public testing::Test {
     e.mac = Mac::of(e.address);
     return e;
   }
+  static void connect(Kernel& kernel, const Namespace& to, const EndpointLink& e) {
+    kernel.attach(to.fd.get(), to.route.get(), e);
+    kernel.settle(to.route.get(), e);
+  }
   static bool ready_;
 };
 bool KernelTest::ready_ = false;
@@ -64,8 +68,8 @@ TEST_F(KernelTest, BridgedNamespacesReachEachOther) {
   kernel.ensure_bridge(kBridge);  // once more: idempotent
   Namespace a = kernel.make_namespace(Dns::none);
   Namespace b = kernel.make_namespace(Dns::none);
-  kernel.attach(a.fd.get(), a.route.get(), endpoint("pcv-a", "10.112.0.2"));
-  kernel.attach(b.fd.get(), b.route.get(), endpoint("pcv-b", "10.112.0.3"));
+  connect(kernel, a, endpoint("pcv-a", "10.112.0.2"));
+  connect(kernel, b, endpoint("pcv-b", "10.112.0.3"));
   EchoServer server(b.fd.get(), 80, "b");
   EXPECT_EQ(tcp_ask(a.fd.get(), "10.112.0.3", 80), "b 10.112.0.2");
   EXPECT_EQ(tcp_ask(-1, "10.112.0.3", 80), "b 10.112.0.1");
@@ -81,7 +85,7 @@ TEST_F(KernelTest, LinksDieWithTheirNamespace) {
   kernel.ensure_bridge(kBridge);
   {
     Namespace a = kernel.make_namespace(Dns::none);
-    kernel.attach(a.fd.get(), a.route.get(), endpoint("pcv-c", "10.112.0.2"));
+    connect(kernel, a, endpoint("pcv-c", "10.112.0.2"));
     EXPECT_TRUE(kernel.link_exists("pcv-c"));
   }
   for (int i = 0; i < 200 && kernel.link_exists("pcv-c"); ++i) ::usleep(10000);

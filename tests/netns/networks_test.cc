@@ -4,6 +4,7 @@
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
+#include <thread>
 #include <unistd.h>
 
 #include <gmock/gmock.h>
@@ -211,34 +212,62 @@ TEST_F(NetworksTest, TheHostsLoopbackIsOutOfReach) {
 }
 
 // A neighbour of the host: a namespace on a bridge that is not ours.
+class Lan {
+ public:
+  Lan(Kernel& kernel, const std::string& name, const std::string& gateway, const std::string& host)
+      : kernel_(kernel), name_(name) {
+    Ipv4 address = *Ipv4::parse(host);
+    Ipv4 router = *Ipv4::parse(gateway);
+    kernel.ensure_bridge({name, *Prefix::parse(gateway + "/24"), router});
+    space_ = kernel.make_namespace(Dns::none);
+    EndpointLink link{name, name + "-v", "eth0", address, 24, router, Mac::of(address), 0};
+    kernel.attach(space_.fd.get(), space_.route.get(), link);
+    kernel.settle(space_.route.get(), link);
+  }
+  ~Lan() {
+    kernel_.delete_bridge(name_);
+    kernel_.detach(name_ + "-v");
+  }
+  [[nodiscard]] int fd() const { return space_.fd.get(); }
+
+ private:
+  Kernel& kernel_;
+  std::string name_;
+  Namespace space_;
+};
+
 TEST_F(NetworksTest, OutsideComesInByPublishedPortsOnlyAndInternalNetworksStayIn) {
   loop_.wait(networks_.ensure_network(network("n1")));
-  loop_.wait(networks_.ensure_network(network("in", Reach::internal)));
+  NetworkRow in = loop_.wait(networks_.ensure_network(network("in", Reach::internal)));
   auto made = loop_.wait(networks_.make_replicas({replica("a", {"n1"}), replica("b", {"in"})}));
+  int inside = made[1].namespace_fd.get();
   Kernel kernel;
-  BridgeSpec lan{"lan0", *Prefix::parse("192.168.7.0/24"), *Ipv4::parse("192.168.7.1")};
-  kernel.ensure_bridge(lan);
-  Namespace outside = kernel.make_namespace(Dns::none);
-  EndpointLink link{lan.name,
-                    "lan-v",
-                    "eth0",
-                    *Ipv4::parse("192.168.7.2"),
-                    24,
-                    lan.gateway,
-                    Mac::of(*Ipv4::parse("192.168.7.2")),
-                    0};
-  kernel.attach(outside.fd.get(), outside.route.get(), link);
+  Lan lan(kernel, "lan0", "192.168.7.1", "192.168.7.2");
   EchoServer a(made[0].namespace_fd.get(), 80, "a");
-  EchoServer world(outside.fd.get(), 80, "world");
+  EchoServer world(lan.fd(), 80, "world");
   loop_.wait(networks_.publish({published("a", "", 8080)}));
-  EXPECT_EQ(tcp_ask(outside.fd.get(), "192.168.7.1", 8080), "a 192.168.7.2")
-      << "the client's address";
-  EXPECT_EQ(tcp_ask(outside.fd.get(), "10.112.0.2", 80), "");
-  EXPECT_EQ(tcp_ask(made[0].namespace_fd.get(), "192.168.7.2", 80), "world 192.168.7.1")
-      << "masqueraded";
-  EXPECT_EQ(tcp_ask(made[1].namespace_fd.get(), "192.168.7.2", 80), "") << "internal";
-  kernel.delete_bridge(lan.name);
-  kernel.detach("lan-v");
+  EXPECT_EQ(tcp_ask(lan.fd(), "192.168.7.1", 8080), "a 192.168.7.2") << "the client's address";
+  EXPECT_EQ(tcp_ask(lan.fd(), "10.112.0.2", 80), "");
+  EXPECT_EQ(tcp_ask(made[0].namespace_fd.get(), "192.168.7.2", 80), "world 192.168.7.1");
+  EXPECT_EQ(tcp_ask(inside, "192.168.7.2", 80), "") << "no default route";
+  add_default_route(inside, in.gateway.str());
+  add_default_route(lan.fd(), "192.168.7.1");  // so that only our rule is in the way
+  EXPECT_EQ(tcp_ask(inside, "192.168.7.2", 80), "") << "not even with one";
+  EXPECT_EQ(tcp_ask(inside, in.gateway.str(), 8080), "a " + made[1].endpoints[0].address.str());
+}
+
+TEST_F(NetworksTest, ForwardingIsForUsAndForWhoComesLater) {
+  Kernel kernel;
+  Lan lan0(kernel, "lan0", "192.168.7.1", "192.168.7.2");
+  Lan lan1(kernel, "lan1", "192.168.8.1", "192.168.8.2");
+  EchoServer server(lan0.fd(), 80, "lan0");
+  loop_.wait(networks_.ensure_network(network("n1")));
+  EXPECT_EQ(read_sysctl("net/ipv4/ip_forward"), "1");
+  EXPECT_EQ(tcp_ask(lan1.fd(), "192.168.7.2", 80), "") << "the host did not forward before us";
+  {
+    Lan later(kernel, "lan2", "192.168.9.1", "192.168.9.2");
+    EXPECT_EQ(tcp_ask(later.fd(), "192.168.7.2", 80), "lan0 192.168.9.2");
+  }
 }
 
 TEST_F(NetworksTest, AFlushedRulesetIsPutBack) {
@@ -250,6 +279,45 @@ TEST_F(NetworksTest, AFlushedRulesetIsPutBack) {
   EXPECT_EQ(tcp_ask(-1, "127.0.0.1", 8080), "");
   loop_.wait(networks_.ensure_network(network("n2")));
   EXPECT_EQ(tcp_ask(-1, "127.0.0.1", 8080), "a 10.112.0.1");
+}
+
+// What is left where a process died between two steps.
+TEST_F(NetworksTest, HalfMadeNetworksAreCompletedOrRemoved) {
+  NetworkRow n1 = loop_.wait(networks_.ensure_network(network("n1")));
+  Kernel kernel;
+  kernel.delete_bridge(n1.bridge);  // row and rules without a bridge
+  EXPECT_EQ(loop_.wait(networks_.ensure_network(network("n1"))), n1);
+  EXPECT_TRUE(kernel.link_exists(n1.bridge));
+  Firewall(roots_.tag).remove_table();  // a bridge without rules
+  loop_.wait(networks_.use_network("n1"));
+  EXPECT_TRUE(Firewall(roots_.tag).table_exists());
+  {
+    ReplicaNet died = loop_.wait(networks_.make_replica(replica("a", {"n1"})));
+  }
+  EXPECT_TRUE(loop_.wait(networks_.remove_replicas({"id-a", "id-unknown"})).empty());
+  Firewall(roots_.tag).remove_table();
+  kernel.delete_bridge(n1.bridge);  // a row alone
+  EXPECT_TRUE(loop_.wait(networks_.remove_network("n1")).empty());
+  EXPECT_TRUE(loop_.wait(networks_.list()).empty());
+}
+
+TEST_F(NetworksTest, ProcessesMakeAndRemoveAtTheSameTime) {
+  auto work = [&](const std::string& name) {
+    Networks own(roots_);
+    TestLoop loop;
+    for (int i = 0; i < 10; ++i) {
+      loop.wait(own.ensure_network(network(name)));
+      ReplicaNet made = loop.wait(own.make_replica(replica(name, {name})));
+      loop.wait(own.publish({published(name, "", name == "x" ? 8100 : 8101)}));
+      EXPECT_TRUE(loop.wait(own.remove_replicas({"id-" + name})).empty());
+      EXPECT_TRUE(loop.wait(own.remove_network(name)).empty());
+    }
+  };
+  std::thread x([&] { work("x"); });
+  std::thread y([&] { work("y"); });
+  x.join();
+  y.join();
+  EXPECT_TRUE(loop_.wait(networks_.ports()).empty());
 }
 
 TEST_F(NetworksTest, ALeftOverElementOfAnotherTargetIsReplaced) {
