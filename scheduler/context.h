@@ -44,6 +44,11 @@ struct Context {
   std::function<void()> changed;        // some container's state changed: flush, tell who listens
   std::function<void()> names_changed;  // the DNS view has to be read again
 
+  // The host port that was reserved for a published port of the container.
+  std::function<uint16_t(const ContainerRow&, const compose::Port&)> port_of;
+  // The default seccomp filter, read once.
+  std::function<const std::string&()> default_filter;
+
   [[nodiscard]] int64_t wall_ns() const {
     return std::chrono::duration_cast<std::chrono::nanoseconds>(clock.wall().time_since_epoch())
         .count();

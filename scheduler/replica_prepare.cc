@@ -6,7 +6,6 @@
 #include "base/error.h"
 #include "base/process.h"
 #include "engine/plan.h"
-#include "engine/seccomp.h"
 #include "scheduler/replica.h"
 
 namespace pcompose::scheduler {
@@ -91,15 +90,8 @@ engine::ContainerSpec Replica::describe() {
                        mountpoint};
   engine::ContainerSpec spec = describe_container(service_, image_, row_.id, paths);
   spec.linux.network_namespace = network_.get();
-  if (service_.network_mode != "host") {
-    // As docker: anybody may open low ports and ping, in a network namespace that is the
-    // container's own.
-    spec.linux.sysctl = {{"net/ipv4/ip_unprivileged_port_start", "0"},
-                         {"net/ipv4/ping_group_range", "0 2147483647"}};
-  }
   spec.linux.cgroup_procs = context_.cgroups->make(row_.short_id());
-  spec.linux.seccomp =
-      engine::default_seccomp_filter(spec.process.capabilities, context_.roots.state + "/cache");
+  spec.linux.seccomp = context_.default_filter();
   if (service_.init) {
     engine::Mount init;
     init.type = "bind";

@@ -1,0 +1,209 @@
+// The commands of the control protocol: observe, plan, execute.
+#include <fmt/format.h>
+
+#include "base/error.h"
+#include "compose/config_output.h"
+#include "compose/json.h"
+#include "scheduler/supervisor.h"
+
+namespace pcompose::scheduler {
+namespace {
+
+// Turns what happens to operations into lines for the client.
+class PlanProgress final : public EventSink {
+ public:
+  explicit PlanProgress(ProgressSink& out) : out_(out) {}
+  void begun(const Operation& o) override { tell(o, "begun"); }
+  void ended(const Operation& o, Outcome outcome) override {
+    static constexpr const char* kNames[] = {"pending", "done", "failed", "skipped"};
+    tell(o, kNames[static_cast<int>(outcome)]);
+  }
+
+ private:
+  void tell(const Operation& o, const char* state) {
+    out_.line({{"operation", describe(o)}, {"state", state}});
+  }
+  ProgressSink& out_;
+};
+
+std::vector<std::string> strings(const json::object& request, const char* key) {
+  std::vector<std::string> out;
+  if (const auto* list = request.if_contains(key)) {
+    for (const auto& v : list->as_array()) out.emplace_back(v.as_string());
+  }
+  return out;
+}
+
+bool flag(const json::object& request, const char* key) {
+  const auto* value = request.if_contains(key);
+  return value != nullptr && value->is_bool() && value->as_bool();
+}
+
+std::optional<Duration> seconds(const json::object& request, const char* key) {
+  const auto* value = request.if_contains(key);
+  if (value == nullptr || !value->is_int64()) return std::nullopt;
+  return std::chrono::seconds(value->as_int64());
+}
+
+}  // namespace
+
+// One command at a time; the others wait and are told so.
+class Supervisor::CommandTurn {
+ public:
+  explicit CommandTurn(Supervisor& s) : supervisor_(s), busy_(s) {}
+  CommandTurn(const CommandTurn&) = delete;
+  CommandTurn& operator=(const CommandTurn&) = delete;
+  Task<> take(ProgressSink& progress) {
+    if (supervisor_.commanded_)
+      progress.line({{"waiting", "another command is at work on this project"}});
+    while (supervisor_.commanded_) co_await supervisor_.turn_over_.wait();
+    supervisor_.commanded_ = taken_ = true;
+  }
+  ~CommandTurn() {
+    if (!taken_) return;
+    supervisor_.commanded_ = false;
+    supervisor_.turn_over_.pulse();
+  }
+
+ private:
+  Supervisor& supervisor_;
+  Busy busy_;
+  bool taken_ = false;
+};
+
+Task<Observed> Supervisor::observe() {
+  Observed observed;
+  for (const auto& [name, r] : replicas_) observed.containers.push_back(r->observed());
+  std::sort(observed.containers.begin(), observed.containers.end(),
+            [](const auto& a, const auto& b) {
+              return std::tie(a.service, a.number) < std::tie(b.service, b.number);
+            });
+  auto networks = co_await networks_.list();
+  for (const auto& n : networks) {
+    if (n.project == context_.project) observed.networks.insert(n.name);
+  }
+  auto volumes =
+      co_await volume_thread_.run([&] { return volumes_->of_project(context_.project); });
+  for (const auto& v : volumes) observed.volumes.insert(v.name);
+  co_return observed;
+}
+
+Desired Supervisor::desired() {
+  Desired desired;
+  for (const auto& [name, service] : model_.services) {
+    desired.config_hash[name] = compose::config_hash(service, model_);
+    auto image = images_.find(service.image);
+    desired.image_id[name] = image ? image->id : "";
+  }
+  return desired;
+}
+
+Task<> Supervisor::reserve_ports(const Plan& plan) {
+  for (const Node& node : plan.nodes) {
+    const auto* start = std::get_if<StartContainer>(&node.operation);
+    if (start == nullptr) continue;
+    co_await ports_.reserve(start->replica.name, model_.services.at(start->replica.service));
+  }
+}
+
+void Supervisor::remember(const compose::Project& project) {
+  model_ = project;
+  std::string files;
+  for (const std::string& f : project.config_files) files += (files.empty() ? "" : ",") + f;
+  store_.put(ProjectRow{project.name, json::serialize(compose::to_json(project)),
+                        project.working_dir, files});
+}
+
+Task<> Supervisor::run_plan(const Plan& plan, ProgressSink& progress) {
+  PlanProgress sink(progress);
+  Execution execution(context_.executor, plan, *this, sink);
+  execution_ = &execution;
+  ExecutionResult result = co_await execution.run();
+  execution_ = nullptr;
+  store_.flush();
+  for (size_t i = 1; i < result.failures.size(); ++i) {
+    try {
+      std::rethrow_exception(result.failures[i]);
+    } catch (const std::exception& e) {
+      progress.line({{"error", e.what()}});
+    }
+  }
+  if (!result.failures.empty()) std::rethrow_exception(result.failures.front());
+  bool cut = std::any_of(result.outcomes.begin(), result.outcomes.end(),
+                         [](Outcome o) { return o == Outcome::pending; });
+  if (cut) throw Error("cancelled").exit_code(130);
+}
+
+void Supervisor::cancel_command() {
+  if (execution_ != nullptr) execution_->cancel();
+}
+
+Task<> Supervisor::up(const json::object& request, ProgressSink& progress) {
+  CommandTurn turn(*this);
+  co_await turn.take(progress);
+  compose::Project wanted = compose::project_from_json(request.at("project"));
+  UpOptions options;
+  options.services = strings(request, "services");
+  options.with_dependencies = !flag(request, "no_deps");
+  if (flag(request, "force_recreate")) options.recreate = Recreate::force;
+  if (flag(request, "no_recreate")) options.recreate = Recreate::never;
+  options.remove_orphans = flag(request, "remove_orphans");
+  options.start = !flag(request, "no_start");
+  options.wait = flag(request, "wait");
+  grace_ = seconds(request, "timeout");
+  bool dry = flag(request, "dry_run");
+  compose::Project before = model_;
+  model_ = wanted;
+  Plan plan;
+  try {
+    Observed observed = co_await observe();
+    plan = plan_up(model_, desired(), observed, options);
+    auto strays = orphans(model_, observed);
+    if (!options.remove_orphans && !strays.empty()) {
+      std::string names;
+      for (const auto& c : strays) names += (names.empty() ? "" : ", ") + c.name;
+      progress.line({{"warning", "found orphan containers (" + names +
+                                     ") for this project; --remove-orphans removes them"}});
+    }
+    if (!dry) co_await reserve_ports(plan);
+  } catch (...) {
+    model_ = std::move(before);  // nothing was touched
+    throw;
+  }
+  if (dry) {
+    model_ = std::move(before);
+    progress.line({{"plan", plan.str()}});
+    co_return;
+  }
+  remember(wanted);
+  co_await run_plan(plan, progress);
+}
+
+Task<> Supervisor::down(const json::object& request, ProgressSink& progress) {
+  CommandTurn turn(*this);
+  co_await turn.take(progress);
+  DownOptions options;
+  options.services = strings(request, "services");
+  options.volumes = flag(request, "volumes");
+  grace_ = seconds(request, "timeout");
+  Plan plan = plan_down(model_, co_await observe(), options);
+  if (flag(request, "dry_run")) {
+    progress.line({{"plan", plan.str()}});
+    co_return;
+  }
+  if (plan.empty())
+    progress.line({{"warning", "no resource found to remove for project \"" + model_.name + "\""}});
+  co_await run_plan(plan, progress);
+  inherited_volumes_.clear();
+  if (replicas_.empty()) store_.remove_project(context_.project);
+}
+
+Task<> Supervisor::stop(const json::object& request, ProgressSink& progress) {
+  CommandTurn turn(*this);
+  co_await turn.take(progress);
+  grace_ = seconds(request, "timeout");
+  Plan plan = plan_stop(model_, co_await observe(), strings(request, "services"));
+  co_await run_plan(plan, progress);
+}
+
+}  // namespace pcompose::scheduler

@@ -1,0 +1,36 @@
+// What containers may look up: the names of running containers on the networks they share.
+#pragma once
+
+#include <map>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "netns/dns_server.h"
+#include "netns/network_store.h"
+
+namespace pcompose::scheduler {
+
+class NameTable final : public netns::Names {
+ public:
+  // Replaces everything. `hidden`: containers that do not run (yet): they look up, but are not
+  // found.
+  void rebuild(const std::vector<netns::EndpointRow>& endpoints,
+               const std::vector<netns::NetworkRow>& networks, const std::set<std::string>& hidden);
+
+  std::optional<std::vector<netns::Ipv4>> find(const std::string& scope,
+                                               const std::string& name) override;
+  std::optional<std::string> reverse(const std::string& scope, netns::Ipv4 address) override;
+  [[nodiscard]] bool may_leave(const std::string& scope) override;
+
+ private:
+  struct Network {
+    std::map<std::string, std::vector<netns::Ipv4>> names;
+    std::map<netns::Ipv4, std::string> addresses;
+    bool internal = false;
+  };
+  std::map<std::string, Network> networks_;                 // by id
+  std::map<std::string, std::vector<std::string>> scopes_;  // short container id -> network ids
+};
+
+}  // namespace pcompose::scheduler

@@ -1,0 +1,187 @@
+// The operations of a plan, carried out.
+#include <algorithm>
+
+#include <boost/asio/experimental/awaitable_operators.hpp>
+
+#include "base/error.h"
+#include "base/sha256.h"
+#include "compose/config_output.h"
+#include "compose/json.h"
+#include "scheduler/supervisor.h"
+
+namespace pcompose::scheduler {
+namespace {
+
+std::string command_text(const std::vector<std::string>& args) {
+  std::string out;
+  for (const std::string& a : args) out += (out.empty() ? "" : " ") + a;
+  return out;
+}
+
+// What a container that ended when it should not have has to say.
+Error died(Replica& r, const std::string& what) {
+  std::string text =
+      what + "container " + r.row().name + " exited with code " + std::to_string(r.row().exit_code);
+  if (!r.row().error.empty()) text += " (" + r.row().error + ")";
+  std::string output = r.last_output();
+  if (!output.empty()) text += "\n  its last output:" + output;
+  Error error(text);
+  error.at(r.service().position);
+  return error;
+}
+
+class HealthWaiter {
+ public:
+  explicit HealthWaiter(Replica& replica) : replica_(replica) { replica_.add_health_waiter(); }
+  HealthWaiter(const HealthWaiter&) = delete;
+  HealthWaiter& operator=(const HealthWaiter&) = delete;
+  ~HealthWaiter() { replica_.remove_health_waiter(); }
+
+ private:
+  Replica& replica_;
+};
+
+}  // namespace
+
+Task<> Supervisor::perform(const Operation& operation) {
+  if (auto* o = std::get_if<CreateNetwork>(&operation)) co_return co_await create_network(o->key);
+  if (auto* o = std::get_if<CreateVolume>(&operation)) co_return co_await create_volume(o->key);
+  if (auto* o = std::get_if<CreateContainer>(&operation)) co_return create_container(o->replica);
+  if (auto* o = std::get_if<PrepareContainer>(&operation)) {
+    // The record first: what a crash leaves behind must be known to the next supervisor.
+    if (store_.dirty()) store_.flush();
+    co_return co_await replica(o->replica).prepare();
+  }
+  if (auto* o = std::get_if<StartContainer>(&operation))
+    co_return co_await replica(o->replica).start();
+  if (auto* o = std::get_if<AwaitCondition>(&operation))
+    co_return co_await await_condition(o->service, o->condition);
+  if (auto* o = std::get_if<AwaitReady>(&operation)) co_return co_await await_ready(o->service);
+  if (auto* o = std::get_if<StopContainer>(&operation))
+    co_return co_await replica(o->replica).stop(grace_);
+  if (auto* o = std::get_if<RemoveContainer>(&operation))
+    co_return co_await remove_container(o->replica);
+  if (auto* o = std::get_if<RemoveNetwork>(&operation)) co_return co_await remove_network(o->name);
+  if (auto* o = std::get_if<RemoveVolume>(&operation)) co_return co_await remove_volume(o->name);
+}
+
+Task<> Supervisor::create_network(const std::string& key) {
+  const auto& n = model_.networks.at(key);
+  netns::NetworkSpec spec{n.name,    model_.name,
+                          key,       n.subnet,
+                          n.gateway, n.internal ? netns::Reach::internal : netns::Reach::outside,
+                          n.labels};
+  try {
+    co_await networks_.ensure_network(std::move(spec));
+  } catch (Error& e) {
+    throw e.add("network " + n.name).at(n.position);
+  }
+}
+
+Task<> Supervisor::create_volume(const std::string& key) {
+  const auto& v = model_.volumes.at(key);
+  try {
+    co_await volume_thread_.run([&] { volumes_->ensure(v.name, model_.name, key, v.labels); });
+  } catch (Error& e) {
+    throw e.add("volume " + v.name).at(v.position);
+  }
+}
+
+void Supervisor::create_container(const ReplicaRef& ref) {
+  const auto& service = model_.services.at(ref.service);
+  auto image = images_.find(service.image);
+  if (!image) {
+    throw Error("no image " + service.image)
+        .at(service.origin("image"))
+        .hint("pcompose image load FILE");
+  }
+  ContainerRow row;
+  row.id = random_hex(32);
+  row.project = model_.name;
+  row.service = ref.service;
+  row.number = ref.number;
+  row.name = ref.name;
+  row.config_hash = compose::config_hash(service, model_);
+  row.image_id = image->id;
+  row.image = service.image;
+  row.command = command_text(command_of(service, image->config));
+  row.service_json = json::serialize(compose::to_json(service));
+  auto inherited = inherited_volumes_.extract(ref.name);
+  if (!inherited.empty()) row.anonymous_volumes = std::move(inherited.mapped());
+  auto fresh = std::make_unique<Replica>(context_, std::move(row), std::move(*image));
+  fresh->create();
+  replicas_[ref.name] = std::move(fresh);
+}
+
+Task<> Supervisor::await_healthy(Replica& r) {
+  if (!r.has_health_check()) {
+    throw Error("container " + r.row().name + " has no health check, so it never becomes healthy")
+        .at(r.service().position)
+        .hint("add healthcheck: to the service, or depend on service_started");
+  }
+  HealthWaiter eager(r);
+  while (r.row().health != Health::healthy) {
+    if (r.row().health == Health::unhealthy) {
+      throw Error("container " + r.row().name + " is unhealthy: " + r.last_probe_output())
+          .at(r.service().position);
+    }
+    if (!r.is_up()) throw died(r, "");
+    co_await r.changed().wait();
+  }
+}
+
+Task<> Supervisor::await_completed(Replica& r) {
+  while (r.row().status != Status::exited) co_await r.changed().wait();
+  if (r.row().exit_code != 0) throw died(r, "");
+}
+
+Task<> Supervisor::await_condition(const std::string& service, compose::Condition condition) {
+  try {
+    for (Replica* r : replicas_of(service)) {
+      if (condition == compose::Condition::service_healthy) co_await await_healthy(*r);
+      if (condition == compose::Condition::service_completed_successfully)
+        co_await await_completed(*r);
+    }
+  } catch (Error& e) {
+    throw e.add("dependency failed to start");
+  }
+}
+
+Task<> Supervisor::await_ready(const std::string& service) {
+  for (Replica* r : replicas_of(service)) {
+    // A job that has completed is as ready as it gets.
+    if (r->row().status == Status::exited && r->row().exit_code == 0) continue;
+    if (r->has_health_check()) {
+      co_await await_healthy(*r);
+    } else if (!r->is_up()) {
+      throw died(*r, "");
+    } else {
+      // It runs. One that dies at once should not count: a moment, and only where nothing better
+      // tells.
+      using namespace asio::experimental::awaitable_operators;  // NOLINT: operators only
+      co_await (r->changed().wait() || sleep_for(std::chrono::milliseconds(50)));
+      if (!r->is_up() && r->row().exit_code != 0) throw died(*r, "");
+    }
+  }
+}
+
+Task<> Supervisor::remove_container(const ReplicaRef& ref) {
+  auto it = replicas_.find(ref.name);
+  if (it == replicas_.end()) co_return;
+  co_await it->second->remove();
+  inherited_volumes_[ref.name] = it->second->row().anonymous_volumes;
+  ports_.release(ref.name);
+  replicas_.erase(ref.name);
+  context_.changed();
+}
+
+Task<> Supervisor::remove_network(const std::string& name) {
+  auto errors = co_await networks_.remove_network(name);
+  if (!errors.empty()) throw errors.front();
+}
+
+Task<> Supervisor::remove_volume(const std::string& name) {
+  co_await volume_thread_.run([&] { volumes_->remove(name); });
+}
+
+}  // namespace pcompose::scheduler

@@ -1,0 +1,178 @@
+// Processes inside a running container: exec and health checks.
+#include <algorithm>
+#include <fcntl.h>
+#include <sstream>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <boost/asio/experimental/awaitable_operators.hpp>
+
+#include "base/error.h"
+#include "engine/plan.h"
+#include "engine/user.h"
+#include "netns/listeners.h"
+#include "scheduler/replica.h"
+
+namespace pcompose::scheduler {
+
+using namespace asio::experimental::awaitable_operators;  // NOLINT: operators only
+
+namespace {
+
+constexpr size_t kProbeOutput = 4096;  // what docker keeps
+
+}  // namespace
+
+Task<std::shared_ptr<ExecProcess>> Replica::exec(const ExecRequest& request) {
+  if (!pidfd_ || row_.status != Status::running) {
+    throw Error("service \"" + row_.service + "\" is not running").hint("see: pcompose ps -a");
+  }
+  engine::Process process;
+  process.args = request.args;
+  Fd root = open_file("/proc/" + std::to_string(row_.pid) + "/root", O_PATH | O_DIRECTORY);
+  std::string user = !request.user.empty() ? request.user : service_.user;
+  if (user.empty()) user = image_.config.user;
+  std::string home;
+  process.user = engine::resolve_user_in(root.get(), user, &home);
+  process.env = environment_of(service_, image_.config, hostname_of(service_, row_.id), home);
+  process.env.insert(process.env.end(), request.env.begin(), request.env.end());
+  if (request.terminal) process.env.emplace_back("TERM=xterm");
+  process.cwd = !request.working_dir.empty() ? request.working_dir : service_.working_dir;
+  if (process.cwd.empty()) process.cwd = image_.config.working_dir;
+  process.capabilities = engine::default_capabilities();
+  process.terminal = request.terminal;
+  process.rows = request.rows;
+  process.columns = request.columns;
+  std::copy(std::begin(request.stdio), std::end(request.stdio), std::begin(process.stdio));
+
+  auto running = std::make_shared<ExecProcess>(context_.executor);
+  running->name = "x/" + row_.short_id() + "/" + std::to_string(++execs_);
+  context_.exits[running->name] = [weak = std::weak_ptr(running), &context = context_,
+                                   name = running->name](std::optional<ExitStatus> status) {
+    if (auto process_that_ended = weak.lock()) {
+      process_that_ended->status = status;
+      process_that_ended->ended.set();
+    }
+    context.keeper->forget(name);
+    context.exits.erase(name);
+  };
+  engine::Linux linux;
+  linux.cgroup_procs = context_.cgroups->procs(row_.short_id());
+  linux.seccomp = context_.default_filter();
+  try {
+    auto launched = co_await context_.keeper->exec(running->name,
+                                                   engine::exec_plan(process, pidfd_.get(), linux));
+    running->pidfd = Pidfd(std::move(launched.pidfd));
+    running->terminal = std::move(launched.terminal);
+  } catch (const engine::LaunchError& e) {
+    context_.exits.erase(running->name);
+    Error error("exec in " + row_.name + ": " + e.message());
+    if (e.op() == launch::OpCode::exec)
+      error.exit_code(launch::exit_code_of_exec(e.error_number()));
+    throw error;
+  }
+  co_return running;
+}
+
+HealthMonitor::Listening Replica::listens_beyond_loopback() {
+  using Listening = HealthMonitor::Listening;
+  auto ports = exposed_tcp_ports(service_, image_.config);
+  if (ports.empty() || !diag_) return Listening::yes;
+  for (const auto& l : netns::listeners(diag_.get())) {
+    bool exposed = std::find(ports.begin(), ports.end(), l.port) != ports.end();
+    if (exposed && l.exposure == netns::Exposure::beyond) return Listening::yes;
+  }
+  return Listening::no;
+}
+
+Task<> Replica::probe_once() {
+  Instant began = context_.clock.now();
+  Fd output(::memfd_create("probe", MFD_CLOEXEC));
+  ExecRequest request;
+  request.args = probe_->args;
+  request.stdio[1] = request.stdio[2] = output.get();
+  bool ok = false;
+  try {
+    auto process = co_await exec(request);
+    co_await (process->ended.wait() || sleep_for(probe_->settings.timeout));
+    if (!process->ended.is_set()) {
+      process->pidfd.send_signal(SIGKILL);
+      last_probe_output_ = "health check exceeded its timeout";
+    } else {
+      ok = process->status && process->status->code() == 0;
+      std::string text(kProbeOutput, '\0');
+      ssize_t n = ::pread(output.get(), text.data(), text.size(), 0);
+      last_probe_output_ = text.substr(0, n > 0 ? static_cast<size_t>(n) : 0);
+    }
+  } catch (const Error& e) {
+    last_probe_output_ = e.what();  // the program is missing, say: a failed probe like any other
+  }
+  if (!monitor_) co_return;  // the container ended meanwhile
+  Instant now = context_.clock.now();
+  if (ok) {
+    monitor_->succeeded(began, now, listens_beyond_loopback());
+  } else {
+    monitor_->failed(began, now);
+  }
+}
+
+Task<> Replica::watch_health() {
+  if (network_ && !diag_) diag_ = co_await context_.networks->open_diag(network_.duplicate());
+  while (monitor_) {
+    auto due = monitor_->next_probe() - context_.clock.now();
+    if (due > Duration::zero()) {
+      co_await (health_wake_.wait() || sleep_for(due));
+      continue;  // whoever woke us may have changed the schedule
+    }
+    co_await probe_once();
+    if (!monitor_ || monitor_->health() == row_.health) continue;
+    row_.health = monitor_->health();
+    save();
+    changed_.pulse();
+    context_.changed();
+  }
+}
+
+namespace {
+
+// Does the mask on the line `key` of /proc/PID/status hold the signal? proc(5): bit n-1 is signal
+// n.
+bool mask_holds(const std::string& status, const std::string& key, int signal) {
+  size_t at = status.find("\n" + key + ":\t");
+  if (at == std::string::npos) return true;  // in doubt
+  uint64_t mask = std::stoull(status.substr(at + key.size() + 3, 16), nullptr, 16);
+  return (mask >> static_cast<unsigned>(signal - 1) & 1U) != 0;
+}
+
+// True where one thread certainly will not react: it sleeps, neither catches nor blocks the signal
+// and does not wait for it in rt_sigtimedwait. (signalfd(2) needs the signal blocked.)
+bool thread_ignores(const std::string& task, int signal) {
+  std::string status = read_file(task + "/status");
+  if (status.find("\nState:\tS") == std::string::npos) return false;
+  if (mask_holds(status, "SigCgt", signal) || mask_holds(status, "SigBlk", signal)) return false;
+  std::istringstream call(read_file(task + "/syscall"));
+  int number = -1;
+  call >> number;
+  constexpr int kSigtimedwait = 128;  // x86-64
+  return number >= 0 && number != kSigtimedwait;
+}
+
+}  // namespace
+
+// PID 1 of a pid namespace does not get signals it has no handler for (pid_namespaces(7)): waiting
+// for it would be waiting for the grace period to pass. Only where PID 1 is alone, and only where
+// no thread of it could still react.
+bool Replica::ignores_signal(int signal) const {
+  try {
+    std::string procs = read_file(context_.cgroups->procs(row_.short_id()).at(0));
+    if (std::count(procs.begin(), procs.end(), '\n') != 1) return false;
+    std::string process = "/proc/" + std::to_string(row_.pid);
+    std::string threads = read_file(process + "/status");
+    if (threads.find("\nThreads:\t1\n") == std::string::npos) return false;  // several: in doubt
+    return thread_ignores(process + "/task/" + std::to_string(row_.pid), signal);
+  } catch (const std::exception&) {
+    return false;
+  }
+}
+
+}  // namespace pcompose::scheduler

@@ -1,0 +1,250 @@
+#include "scheduler/supervisor.h"
+
+#include <fcntl.h>
+#include <filesystem>
+#include <sys/file.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <spdlog/spdlog.h>
+
+#include "base/error.h"
+#include "base/process.h"
+#include "compose/json.h"
+#include "engine/seccomp.h"
+#include "scheduler/control_server.h"
+
+namespace pcompose::scheduler {
+
+Supervisor::Supervisor(asio::io_context& io, std::string project, Fd keeper_socket)
+    : io_(io),
+      context_{.executor = io.get_executor(),
+               .roots = Roots::from_environment(),
+               .project = std::move(project)},
+      db_(context_.roots.database()),
+      store_(db_, boot_id()),
+      images_(db_, context_.roots),
+      cgroups_(context_.roots.tag),
+      networks_(context_.roots),
+      volume_db_(std::make_unique<Database>(context_.roots.database())),
+      volumes_(std::make_unique<volumes::VolumeStore>(*volume_db_, context_.roots)),
+      volume_thread_("volumes"),
+      keeper_(std::make_unique<engine::KeeperClient>(io.get_executor(), std::move(keeper_socket))),
+      ports_(context_),
+      tasks_(io.get_executor()),
+      idle_(io.get_executor()),
+      turn_over_(io.get_executor()) {
+  context_.run = context_.roots.project_run(context_.project);
+  dns_ = std::make_unique<netns::DnsServer>(io.get_executor(), names_);
+  context_.keeper = keeper_.get();
+  context_.images = &images_;
+  context_.cgroups = &cgroups_;
+  context_.networks = &networks_;
+  context_.dns = dns_.get();
+  context_.store = &store_;
+  context_.volumes = volumes_.get();
+  context_.volume_thread = &volume_thread_;
+  context_.tasks = &tasks_;
+  context_.model = &model_;
+  context_.changed = [this] {
+    spawn_flusher();
+    idle_.pulse();
+  };
+  context_.names_changed = [this] {
+    if (names_stale_) return;
+    names_stale_ = true;
+    tasks_.spawn(refresh_names());
+  };
+  context_.port_of = [this](const ContainerRow& row, const compose::Port& port) {
+    return ports_.port_of(row.name, port);
+  };
+  context_.default_filter = [this]() -> const std::string& {
+    if (filter_.empty()) {
+      filter_ = engine::default_seccomp_filter(engine::default_capabilities(),
+                                               context_.roots.state + "/cache");
+    }
+    return filter_;
+  };
+}
+
+Supervisor::~Supervisor() = default;
+
+void Supervisor::load_project() {
+  auto row = store_.project(context_.project);
+  if (row) {
+    model_ = compose::project_from_json(json::parse(row->json));
+  } else {
+    model_.name = context_.project;
+  }
+}
+
+void Supervisor::adopt() {
+  load_project();
+  auto inventory = keeper_->list();
+  std::map<std::string, Inherited> inherited;  // by short id
+  for (auto& d : inventory.descriptors) {
+    if (d.name == "control") listener_ = std::move(d.fd);
+    if (d.name.starts_with("p/")) ports_.restore(d.name.substr(2), std::move(d.fd));
+    if (!d.name.starts_with("c/")) continue;
+    Inherited& i = inherited[d.name.substr(2, 12)];
+    std::string what = d.name.substr(15);
+    std::map<std::string, Fd*> slots = {{"out", &i.out},         {"err", &i.err},
+                                        {"tty", &i.terminal},    {"net", &i.network},
+                                        {"dns-udp", &i.dns_udp}, {"dns-tcp", &i.dns_tcp}};
+    if (slots.contains(what)) *slots[what] = std::move(d.fd);
+  }
+  for (auto& p : inventory.processes) {
+    if (p.name.starts_with("c/")) inherited[p.name.substr(2)].process = std::move(p);
+  }
+  for (auto& row : store_.containers(context_.project)) {
+    auto image = images_.by_id(row.image_id);
+    std::string name = row.name, short_id = row.short_id();
+    auto& slot = replicas_[name];
+    slot = std::make_unique<Replica>(context_, std::move(row), image.value_or(engine::Image{}));
+    slot->resume(std::move(inherited[short_id]));
+    inherited.erase(short_id);
+  }
+  // Launched by a supervisor that died before it wrote the row down: nobody's.
+  for (auto& [id, orphan] : inherited) {
+    if (orphan.process && orphan.process->pidfd)
+      Pidfd(std::move(orphan.process->pidfd)).send_signal(SIGKILL);
+    for (const char* what : {"out", "err", "tty", "net", "dns-udp", "dns-tcp"}) {
+      keeper_->drop("c/" + id + "/" + what);
+    }
+  }
+  context_.names_changed();
+}
+
+Task<> Supervisor::flush_soon() {
+  co_await asio::post(context_.executor, asio::use_awaitable);
+  flushing_ = false;
+  store_.flush();
+}
+
+void Supervisor::spawn_flusher() {
+  if (flushing_) return;
+  flushing_ = true;
+  tasks_.spawn(flush_soon());
+}
+
+Task<> Supervisor::refresh_names() {
+  while (names_stale_) {
+    names_stale_ = false;
+    auto endpoints = co_await networks_.endpoints();
+    auto networks = co_await networks_.list();
+    std::set<std::string> hidden;
+    for (const auto& [name, r] : replicas_) {
+      if (r->row().status != Status::running) hidden.insert(r->row().id);
+    }
+    names_.rebuild(endpoints, networks, hidden);
+  }
+}
+
+// The keeper is our parent in spirit only: when it dies, the containers run on, and so do we.
+void Supervisor::replace_keeper() {
+  int pair[2];
+  if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0)
+    throw Error::from_errno("socketpair");
+  Fd ours(pair[0]), theirs(pair[1]);
+  Child child = spawn({.argv = {own_program("pcompose-keeper"), context_.run, "--adopt",
+                                own_program("pcompose-supervisor"), context_.project},
+                       .environment = current_environment(),
+                       .fds = {{theirs.get(), keeper::kSupervisorFd}},
+                       .session = Session::own,
+                       .directory = "/"});
+  child.disown();
+  keeper_ = std::make_unique<engine::KeeperClient>(context_.executor, std::move(ours));
+  context_.keeper = keeper_.get();
+  Pidfd self = Pidfd::open(::getpid());
+  keeper_->announce_supervisor(::getpid(), self.get());
+  keeper_->store("control", listener_.get());
+  ports_.hand_to_keeper();
+  for (auto& [name, r] : replicas_) r->hand_to_keeper();
+}
+
+Task<> Supervisor::keep_keeper() {
+  for (;;) {
+    keeper_->on_exit = [this](const std::string& name, std::optional<ExitStatus> status) {
+      auto handler = context_.exits.find(name);
+      if (handler == context_.exits.end()) return keeper_->forget(name);
+      auto call = handler->second;  // it may erase itself
+      call(status);
+    };
+    co_await keeper_->run();
+    spdlog::warn("the keeper died; starting another");
+    replace_keeper();
+  }
+}
+
+bool Supervisor::anything_up() const {
+  for (const auto& [name, r] : replicas_) {
+    if (r->is_up()) return true;
+  }
+  return false;
+}
+
+// Under the project's lock, which a client holds while it connects: nobody is on the way to us.
+bool Supervisor::may_end() {
+  Fd directory(::open(context_.run.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (directory && ::flock(directory.get(), LOCK_EX | LOCK_NB) != 0) return false;
+  pollfd waiting{listener_.get(), POLLIN, 0};
+  if (::poll(&waiting, 1, 0) > 0) return false;
+  store_.flush();
+  std::error_code gone;
+  std::filesystem::remove_all(context_.run, gone);
+  return true;
+}
+
+Task<> Supervisor::wait_until_idle() {
+  for (;;) {
+    if (busy_ == 0 && !anything_up() && !names_stale_) {
+      // A client that was just served may have another command.
+      co_await asio::post(context_.executor, asio::use_awaitable);
+      if (busy_ == 0 && may_end()) co_return;
+      co_await sleep_for(std::chrono::milliseconds(20));
+      continue;
+    }
+    co_await idle_.wait();
+  }
+}
+
+Task<> Supervisor::run() {
+  adopt();
+  tasks_.spawn(keep_keeper());
+  ControlServer server(*this, listener_);
+  tasks_.spawn(server.run());
+  co_await wait_until_idle();
+  keeper_->quit();
+  tasks_.cancel();
+  co_await tasks_.join();
+  co_await dns_->stop_all();
+}
+
+Replica& Supervisor::replica(const ReplicaRef& ref) {
+  auto it = replicas_.find(ref.name);
+  if (it == replicas_.end()) throw Error("no container " + ref.name);
+  return *it->second;
+}
+
+std::vector<Replica*> Supervisor::replicas_of(const std::string& service) {
+  std::vector<Replica*> out;
+  for (auto& [name, r] : replicas_) {
+    if (r->row().service == service) out.push_back(r.get());
+  }
+  return out;
+}
+
+Replica& Supervisor::find_running(const std::string& service, int index) {
+  Replica* found = nullptr;
+  for (Replica* r : replicas_of(service)) {
+    if (index > 0 ? r->row().number != index : r->row().status != Status::running) continue;
+    if (found == nullptr || r->row().number < found->row().number) found = r;
+  }
+  if (found == nullptr || found->row().status != Status::running) {
+    std::string which = index > 0 ? " container #" + std::to_string(index) : "";
+    throw Error("service \"" + service + "\" is not running" + which);
+  }
+  return *found;
+}
+
+}  // namespace pcompose::scheduler

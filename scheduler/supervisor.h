@@ -1,0 +1,122 @@
+// The brain of one project: adopts what runs, executes plans one after another, looks after
+// containers, and ends when nothing is left to look after.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+
+#include "base/json.h"
+#include "scheduler/context.h"
+#include "scheduler/executor.h"
+#include "scheduler/name_table.h"
+#include "scheduler/planner.h"
+#include "scheduler/port_book.h"
+#include "scheduler/replica.h"
+
+namespace pcompose::scheduler {
+
+// Takes the lines of progress of one command.
+class ProgressSink {
+ public:
+  virtual ~ProgressSink() = default;
+  virtual void line(const json::object& event) = 0;
+};
+
+class Supervisor final : public Runtime {
+ public:
+  // `keeper_socket` is the socket to the keeper that started us.
+  Supervisor(asio::io_context& context, std::string project, Fd keeper_socket);
+  ~Supervisor() override;
+
+  // Adopts what the keeper holds, serves the control socket, and returns when nothing is left to
+  // do.
+  Task<> run();
+
+  // Commands of the control protocol (docs/protocol.md). Each takes its turn: one at a time. Throw
+  // Error.
+  Task<> up(const json::object& request, ProgressSink& progress);
+  Task<> down(const json::object& request, ProgressSink& progress);
+  Task<> stop(const json::object& request, ProgressSink& progress);
+  // Cancels the command that runs now.
+  void cancel_command();
+  // The replica an exec is meant for. Throws Error.
+  Replica& find_running(const std::string& service, int index);
+  Context& context() { return context_; }
+  // While it lives the supervisor does not end.
+  struct Busy {
+    explicit Busy(Supervisor& s) : supervisor(s) { ++supervisor.busy_; }
+    Busy(const Busy&) = delete;
+    Busy& operator=(const Busy&) = delete;
+    ~Busy() {
+      if (--supervisor.busy_ == 0) supervisor.idle_.pulse();
+    }
+    Supervisor& supervisor;
+  };
+
+  Task<> perform(const Operation& operation) override;
+
+ private:
+  class CommandTurn;
+  void adopt();
+  void load_project();
+  void spawn_flusher();
+  Task<> flush_soon();
+  Task<> keep_keeper();
+  void replace_keeper();
+  Task<> refresh_names();
+  Task<> wait_until_idle();
+  [[nodiscard]] bool anything_up() const;
+  bool may_end();
+
+  [[nodiscard]] Task<Observed> observe();
+  Desired desired();
+  Task<> reserve_ports(const Plan& plan);
+  Task<> run_plan(const Plan& plan, ProgressSink& progress);
+  void remember(const compose::Project& project);
+
+  Task<> create_network(const std::string& key);
+  Task<> create_volume(const std::string& key);
+  void create_container(const ReplicaRef& ref);
+  Task<> await_condition(const std::string& service, compose::Condition condition);
+  Task<> await_ready(const std::string& service);
+  Task<> await_healthy(Replica& replica);
+  Task<> await_completed(Replica& replica);
+  Task<> remove_container(const ReplicaRef& ref);
+  Task<> remove_network(const std::string& name);
+  Task<> remove_volume(const std::string& name);
+  Replica& replica(const ReplicaRef& ref);
+  std::vector<Replica*> replicas_of(const std::string& service);
+
+  asio::io_context& io_;
+  Context context_;
+  Database db_;
+  StateStore store_;
+  engine::ImageStore images_;
+  engine::Cgroups cgroups_;
+  netns::Networks networks_;
+  std::unique_ptr<Database> volume_db_;
+  std::unique_ptr<volumes::VolumeStore> volumes_;
+  LoopThread volume_thread_;
+  NameTable names_;
+  std::unique_ptr<netns::DnsServer> dns_;
+  std::unique_ptr<engine::KeeperClient> keeper_;
+  PortBook ports_;
+  compose::Project model_;
+  std::map<std::string, std::unique_ptr<Replica>> replicas_;  // by name
+  std::map<std::string, std::map<std::string, std::string>>
+      inherited_volumes_;          // of containers being made anew
+  std::optional<Duration> grace_;  // of the command that runs
+  std::string filter_;
+  Fd listener_;
+  TaskGroup tasks_;
+  Event idle_;
+  Event turn_over_;
+  bool commanded_ = false;
+  Execution* execution_ = nullptr;
+  int busy_ = 0;
+  bool flushing_ = false;
+  bool names_stale_ = false;
+};
+
+}  // namespace pcompose::scheduler
