@@ -27,7 +27,8 @@ const std::string kEverything =
     "    stdin_open: true\n    read_only: true\n    user: u\n    working_dir: /w\n    hostname: h\n"
     "    stop_signal: SIGINT\n    stop_grace_period: 3s\n    labels: {l: m}\n"
     "  b: {image: y, network_mode: host, scale: 3}\n  off: {image: z, profiles: [p]}\n"
-    "networks: {n: {internal: true, ipam: {config: [{subnet: 10.0.0.0/8}]}}}\nvolumes: {data: {name: "
+    "networks: {n: {internal: true, ipam: {config: [{subnet: 10.0.0.0/8}]}}}\nvolumes: {data: "
+    "{name: "
     "real}}\n";
 
 TEST(Json, RoundTripLosesNothing) {
