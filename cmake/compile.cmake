@@ -18,8 +18,9 @@ if(PCOMPOSE_SANITIZE)
   add_link_options(-fsanitize=${PCOMPOSE_SANITIZE})
 endif()
 if(PCOMPOSE_FUZZ)
-  # Without coverage in the code under test libFuzzer never keeps an input.
+  # Without it libFuzzer sees no coverage and only replays mutations of the seeds blindly.
   add_compile_options(-fsanitize=fuzzer-no-link)
+  add_link_options(-fsanitize=fuzzer-no-link)
 endif()
 add_link_options(-Wl,-z,relro,-z,now -Wl,--as-needed -Wl,--gc-sections)
 add_compile_options(-ffunction-sections -fdata-sections)

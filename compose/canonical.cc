@@ -45,7 +45,7 @@ void Canonicalizer::unknown_key(const Entry& entry, const Object& object, const 
 void Canonicalizer::unsupported(const OriginPtr& origin, const std::string& path) {
   constexpr std::string_view text = "is not supported by pcompose yet";
   if (options_.unsupported == Unsupported::refuse) {
-    diagnostics_.error(origin, path, fmt::format("{}; remove it to go on without", text));
+    diagnostics_.refuse(origin, path, fmt::format("{}; remove it to go on without", text));
   } else {
     diagnostics_.warning(origin, path, fmt::format("{}, it has no effect", text));
   }

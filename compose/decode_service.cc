@@ -56,7 +56,7 @@ void report_unsupported(Unsupported unsupported, Diagnostics& diagnostics, const
                         const std::string& instead) {
   std::string text = fmt::format("{} is not supported by pcompose yet; use {}", what, instead);
   if (unsupported == Unsupported::refuse) {
-    diagnostics.error(node.origin, path, std::move(text));
+    diagnostics.refuse(node.origin, path, std::move(text));
   } else {
     diagnostics.warning(node.origin, path, std::move(text));
   }

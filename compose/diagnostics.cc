@@ -7,9 +7,9 @@
 namespace pcompose::compose {
 
 bool Diagnostics::failed_at(const std::string& path) const {
-  return std::ranges::any_of(errors_, [&](const Diagnostic& d) {
-    return d.path.starts_with(path) && (d.path.size() == path.size() ||
-                                        d.path[path.size()] == '.' || d.path[path.size()] == '[');
+  return std::ranges::any_of(failed_paths_, [&](const std::string& failed) {
+    return failed.starts_with(path) && (failed.size() == path.size() ||
+                                        failed[path.size()] == '.' || failed[path.size()] == '[');
   });
 }
 

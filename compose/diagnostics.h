@@ -13,15 +13,23 @@ namespace pcompose::compose {
 class Diagnostics {
  public:
   void error(const OriginPtr& origin, std::string path, std::string message) {
+    failed_paths_.push_back(path);
+    refuse(origin, std::move(path), std::move(message));
+  }
+  // An error about something that is well-formed, so that other checks of the same place go on.
+  void refuse(const OriginPtr& origin, std::string path, std::string message) {
     errors_.push_back({position_of(origin), std::move(path), std::move(message), Severity::error});
   }
-  void error(Diagnostic diagnostic) { errors_.push_back(std::move(diagnostic)); }
+  void error(Diagnostic diagnostic) {
+    failed_paths_.push_back(diagnostic.path);
+    errors_.push_back(std::move(diagnostic));
+  }
   void warning(const OriginPtr& origin, std::string path, std::string message) {
     warnings_.push_back(
         {position_of(origin), std::move(path), std::move(message), Severity::warning});
   }
   [[nodiscard]] bool failed() const { return !errors_.empty(); }
-  // True where an error was reported at `path` or below: what else is wrong there may be its
+  // True where an error() was reported at `path` or below: what else is wrong there may be its
   // consequence.
   [[nodiscard]] bool failed_at(const std::string& path) const;
   // Throws ComposeError with all errors so far, by file and line; does nothing where there are
@@ -31,6 +39,7 @@ class Diagnostics {
 
  private:
   std::vector<Diagnostic> errors_;
+  std::vector<std::string> failed_paths_;
   std::vector<Diagnostic> warnings_;
 };
 

@@ -85,7 +85,8 @@ class ModelBuilder {
     if (steps_.normalize) {
       add_defaults(model_.root, model_.name, project_.project_directory);
     }
-    drop_unused(model_.root);
+    // A name with a variable in it says nothing about what is used.
+    if (steps_.interpolate) drop_unused(model_.root);
   }
 
   [[nodiscard]] bool is_active(const Node& service) const {

@@ -111,11 +111,12 @@ void add_defaults(Node& root, const std::string& project_name,
   if (Node* services = root.find("services")) {
     for (Entry& entry : services->entries) default_service(entry.value, project_directory);
     bool wanted = used_names(*services, "networks").contains("default");
+    OriginPtr origin = services->origin;
+    // From here on `services` dangles: adding to the root moves its entries.
+    if (wanted && root.find("networks") == nullptr) root.set("networks", make_mapping(origin));
     Node* networks = root.find("networks");
-    if (wanted && networks == nullptr)
-      networks = &root.set("networks", make_mapping(services->origin));
     if (wanted && networks->find("default") == nullptr)
-      networks->set("default", make_mapping(services->origin));
+      networks->set("default", make_mapping(origin));
   }
   for (std::string_view kind : {"networks", "volumes", "secrets", "configs"}) {
     name_resources(root, kind, project_name);

@@ -60,7 +60,7 @@ class TreeWriter {
       out[shown_key(*entry, attribute)] =
           no_limit ? json::value(json::object()) : value(entry->value, below);
     }
-    if (attribute != nullptr && attribute->name == "deploy")
+    if (attribute != nullptr && attribute->name == "deploy" && dollars_ == Dollars::escape)
       out.emplace("resources", json::object());
     bool watch = object && attribute->object->name == "watch";
     if (watch) out.emplace("exec", json::object({{"command", nullptr}}));

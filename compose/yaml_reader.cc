@@ -30,7 +30,13 @@ class TreeBuilder final : public YAML::EventHandler {
 
   std::optional<Node> take() { return std::move(root_); }
 
-  void OnDocumentStart(const YAML::Mark&) override {}
+  [[nodiscard]] int start() const { return start_; }
+  [[nodiscard]] const OriginPtr& started_at() const { return started_at_; }
+
+  void OnDocumentStart(const YAML::Mark& mark) override {
+    start_ = mark.pos;
+    started_at_ = origin(mark);
+  }
   void OnDocumentEnd() override {}
 
   void OnNull(const YAML::Mark& mark, YAML::anchor_t anchor) override {
@@ -196,6 +202,8 @@ class TreeBuilder final : public YAML::EventHandler {
   std::unordered_map<YAML::anchor_t, Node> anchors_;
   std::optional<Node> root_;
   size_t alias_nodes_ = 0;
+  int start_ = -1;
+  OriginPtr started_at_;
 };
 
 // The parser's message names no anchor; the text at the mark does.
@@ -233,9 +241,14 @@ std::vector<Node> read_yaml(std::string_view text, const std::string& shown_as) 
   try {
     std::istringstream stream{std::string(text)};
     YAML::Parser parser(stream);
+    int last_start = -1;
     while (true) {
       TreeBuilder builder(file);
       if (!parser.HandleNextDocument(builder)) break;
+      // At a stray "," or "}" the parser delivers empty documents for ever without moving on.
+      if (builder.start() == last_start)
+        fail(builder.started_at(), "YAML syntax error: this belongs to nothing");
+      last_start = builder.start();
       auto root = builder.take();
       if (!root || root->is(Kind::null)) continue;
       if (!root->is(Kind::mapping)) {

@@ -18,7 +18,8 @@ const std::string kEverything =
     "entrypoint: []\n"
     "    environment: {A: 1, B: }\n    ports: ['127.0.0.1:80:80/udp', '90-99:9']\n    expose: "
     "['1/udp']\n"
-    "    volumes: ['data:/d:ro', './b:/b', {type: tmpfs, target: /t, tmpfs: {size: 1k, mode: 0700}}]\n"
+    "    volumes: ['data:/d:ro', './b:/b', {type: tmpfs, target: /t, tmpfs: {size: 1k, mode: "
+    "0700}}]\n"
     "    networks: {n: {aliases: [z], ipv4_address: 10.0.0.9}}\n    depends_on: {b: {condition: "
     "service_healthy}}\n"
     "    healthcheck: {test: t, interval: 1s, retries: 2}\n    restart: on-failure:2\n    init: "
@@ -26,7 +27,8 @@ const std::string kEverything =
     "    stdin_open: true\n    read_only: true\n    user: u\n    working_dir: /w\n    hostname: h\n"
     "    stop_signal: SIGINT\n    stop_grace_period: 3s\n    labels: {l: m}\n"
     "  b: {image: y, network_mode: host, scale: 3}\n  off: {image: z, profiles: [p]}\n"
-    "networks: {n: {internal: true, ipam: {config: [{subnet: 10.0.0.0/8}]}}}\nvolumes: {d: {name: "
+    "networks: {n: {internal: true, ipam: {config: [{subnet: 10.0.0.0/8}]}}}\nvolumes: {data: "
+    "{name: "
     "real}}\n";
 
 TEST(Json, RoundTripLosesNothing) {

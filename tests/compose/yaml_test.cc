@@ -91,6 +91,7 @@ TEST(YamlReader, RefusesWithAPlace) {
   EXPECT_EQ(error_of("a: &a [*a]\n"),
             "f.yaml:1:8: the alias stands inside the value that it refers to");
   EXPECT_NE(error_of("a: {b: 1\n"), "");
+  EXPECT_EQ(error_of(", a: 1\n"), "f.yaml:1:1: YAML syntax error: this belongs to nothing");
   EXPECT_NE(error_of("a:\n\tb: 1\n"), "");
 }
 
