@@ -136,18 +136,6 @@ std::vector<std::string> names_of(const LoadedImage& image, const std::string& s
   return out;
 }
 
-// Durable: a layer's row must not be lost by a power cut that its directory survived.
-class FullSynchronous {
- public:
-  explicit FullSynchronous(Database& db) : db_(db) { db_.get().exec("PRAGMA synchronous=FULL"); }
-  FullSynchronous(const FullSynchronous&) = delete;
-  FullSynchronous& operator=(const FullSynchronous&) = delete;
-  ~FullSynchronous() { static_cast<void>(db_.get().tryExec("PRAGMA synchronous=NORMAL")); }
-
- private:
-  Database& db_;
-};
-
 std::vector<LoadedImage> run_worker(const std::string& source, const std::string& state) {
   Fd source_fd = open_file(source, O_RDONLY);
   Fd store = open_file(state, O_RDONLY | O_DIRECTORY);
@@ -231,7 +219,7 @@ std::vector<std::string> ImageStore::load(const std::string& source, const std::
                             images.size(), familiar_reference(given)));
   }
   std::vector<std::string> references;
-  FullSynchronous durable(db_);
+  DurableCommits durable(db_);  // a row must not be lost whose layer survived
   Transaction transaction(db_);
   for (const LoadedImage& image : images) {
     std::string id = image.config_digest.substr(7);
