@@ -4,6 +4,7 @@
 
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 
 #include "base/json.h"
@@ -79,6 +80,7 @@ class Supervisor final : public Runtime {
   void remember(const compose::Project& project);
 
   Task<> create_network(const std::string& key);
+  Task<> ensure_networks(const compose::Service& service);
   Task<> create_volume(const std::string& key);
   void create_container(const ReplicaRef& ref);
   Task<> await_condition(const std::string& service, compose::Condition condition);
@@ -108,8 +110,9 @@ class Supervisor final : public Runtime {
   compose::Project model_;
   std::map<std::string, std::unique_ptr<Replica>> replicas_;  // by name
   std::map<std::string, std::map<std::string, std::string>>
-      inherited_volumes_;          // of containers being made anew
-  std::optional<Duration> grace_;  // of the command that runs
+      inherited_volumes_;                   // of containers being made anew
+  std::set<std::string> ensured_networks_;  // names
+  std::optional<Duration> grace_;           // of the command that runs
   std::string filter_;
   Fd listener_;
   TaskGroup tasks_;

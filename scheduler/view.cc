@@ -1,11 +1,13 @@
 #include "scheduler/view.h"
 
 #include <algorithm>
+#include <fcntl.h>
 #include <unistd.h>
 
 #include "base/json.h"
 #include "base/pidfd.h"
 #include "compose/json.h"
+#include "engine/keeper/protocol.h"
 #include "netns/network_store.h"
 
 namespace pcompose::scheduler {
@@ -27,13 +29,27 @@ void add_ports(ContainerView& view, const compose::Service& service,
   }
 }
 
-void hold_against_kernel(ContainerRow& row) {
+// What the keeper wrote down about a container's end before it told anybody.
+std::optional<ExitStatus> journalled_status(const std::string& run, const ContainerRow& row) {
+  Fd journal(::open((run + "/exits").c_str(), O_RDONLY | O_CLOEXEC));
+  if (!journal) return std::nullopt;
+  std::optional<ExitStatus> found;
+  keeper::JournalEntry entry;
+  while (::read(journal.get(), &entry, sizeof entry) == sizeof entry) {
+    if (entry.pid == row.pid && row.short_id() == std::string(entry.name).substr(2))
+      found = ExitStatus(entry.status);
+  }
+  return found;
+}
+
+void hold_against_kernel(const std::string& run, ContainerRow& row) {
   if (row.status != Status::running || row.pid == 0) return;
   auto start = process_start_time(row.pid);
   if (start && *start == row.pid_start) return;
   row.status = Status::exited;
-  row.exit_code = 255;
-  row.error = "ended while nobody looked after it";
+  auto status = journalled_status(run, row);
+  row.exit_code = status ? status->code() : 255;
+  if (!status) row.error = "ended while nobody looked after it";
 }
 
 }  // namespace
@@ -49,7 +65,7 @@ std::vector<ContainerView> view_project(const Roots& roots, const std::string& p
   for (auto& row : store.containers(project)) {
     ContainerView view;
     view.row = std::move(row);
-    hold_against_kernel(view.row);
+    hold_against_kernel(roots.project_run(project), view.row);
     compose::Service service = compose::service_from_json(json::parse(view.row.service_json));
     view.labels = service.labels;
     view.log_directory = roots.state + "/containers/" + view.row.id + "/log";

@@ -364,10 +364,14 @@ void on_supervisor_end() {
   release(supervisor_pidfd);
   release(socket_fd);
   if (quitting) _exit(0);
-  // One that lived is replaced at once; one that dies at once must not spin.
+  // One that lived is replaced at once; one that dies by itself again and again must not spin.
+  // SIGKILL is somebody else's doing (or want of memory), and no reason to leave the containers
+  // alone for long.
   bool lived = monotonic_ms() - supervisor_started_ms > 2000;
-  backoff_ms = lived ? 0 : (backoff_ms == 0 ? 20 : backoff_ms * 2);
-  if (backoff_ms > 5000) backoff_ms = 5000;
+  bool killed = supervisor_is_child && info.si_code == CLD_KILLED && info.si_status == SIGKILL;
+  backoff_ms = lived || backoff_ms == 0 ? (lived ? 0 : 10) : backoff_ms * 2;
+  const int64_t longest = killed ? 20 : 5000;
+  if (backoff_ms > longest) backoff_ms = longest;
   restart_at_ms = monotonic_ms() + backoff_ms;
 }
 

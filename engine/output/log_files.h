@@ -15,6 +15,9 @@ struct LogLimits {
   uint32_t max_files = 3;
 };
 
+// The defaults, or what PCOMPOSE_LOG_MAX_BYTES and PCOMPOSE_LOG_MAX_FILES say.
+LogLimits log_limits_from_environment();
+
 std::string log_file_name(uint32_t generation);
 // The generations present, oldest first. An absent directory has none.
 std::vector<uint32_t> log_generations(const std::string& directory);

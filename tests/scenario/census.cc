@@ -11,6 +11,7 @@
 
 #include "base/error.h"
 #include "base/fd.h"
+#include "base/roots.h"
 
 namespace pcompose::test {
 namespace {
@@ -61,7 +62,14 @@ std::string ruleset() {
   return out;
 }
 
-std::string processes_and_namespaces(std::string& namespaces) {
+bool holds(const fs::path& file, const std::string& text) {
+  std::ifstream in(file);
+  return std::string((std::istreambuf_iterator<char>(in)), {}).find(text) != std::string::npos;
+}
+
+// Of this root: other roots of the machine have a life of their own.
+std::string processes_and_namespaces(const std::string& root, const std::string& tag,
+                                     std::string& namespaces) {
   std::set<std::string> names, spaces;
   std::error_code gone;
   for (const auto& entry : fs::directory_iterator("/proc", gone)) {
@@ -85,13 +93,14 @@ std::string processes_and_namespaces(std::string& namespaces) {
 
 Census take_census(const std::string& root) {
   Census c;
+  std::string tag = Roots::from_environment().tag;
   c["mounts"] = mounts();
   c["links"] = links();
   c["nftables"] = ruleset();
-  c["processes"] = processes_and_namespaces(c["namespaces"]);
+  c["processes"] = processes_and_namespaces(root, tag, c["namespaces"]);
   auto all = [](const fs::path&) { return true; };
-  c["cgroups"] = paths("/sys/fs/cgroup", [](const fs::path& p) {
-    return p.string().find("pcompose") != std::string::npos && fs::is_directory(p);
+  c["cgroups"] = paths("/sys/fs/cgroup", [&](const fs::path& p) {
+    return p.string().find(tag) != std::string::npos && fs::is_directory(p);
   });
   c["run"] = paths("/run", [](const fs::path& p) {
     return !fs::is_directory(p) && p.filename() != "networks.lock";

@@ -18,18 +18,26 @@ class KillTest : public StackTest {
 };
 
 TEST_F(KillTest, NoLogLineIsLostOrRepeatedOverFiftyKills) {
-  constexpr int kLines = 600000;
-  compose("services:\n  w:\n    image: busybox\n    command: seq 1 " + std::to_string(kLines) +
-          "\n");
+  ::setenv("PCOMPOSE_LOG_MAX_BYTES", "1000000000", 1);
+  compose(R"(services:
+  w:
+    image: busybox
+    command: sh -c 'n=1; while [ ! -e /out/stop ]; do seq $$n $$((n+9999)); n=$$((n+10000)); done; echo end'
+    volumes: [./out:/out]
+)");
   expect(0, {"up", "-d"});
   for (int i = 0; i < 50; ++i) {
     kill_supervisor();
     ::usleep(static_cast<useconds_t>(1000 + (i * 7919) % 20000));
   }
+  EXPECT_EQ(state("w"), "running");
+  write("out/stop", "");
   ASSERT_TRUE(eventually([&] { return state("w") == "exited"; }, std::chrono::seconds(60)));
   auto all = lines("w");
-  ASSERT_EQ(all.size(), static_cast<size_t>(kLines));
-  for (int i = 0; i < kLines; ++i) ASSERT_EQ(all[static_cast<size_t>(i)], std::to_string(i + 1));
+  ::unsetenv("PCOMPOSE_LOG_MAX_BYTES");
+  ASSERT_GT(all.size(), 10000U);
+  EXPECT_EQ(all.back(), "end");
+  for (size_t i = 0; i + 1 < all.size(); ++i) ASSERT_EQ(all[i], std::to_string(i + 1));
 }
 
 TEST_F(KillTest, AContainerThatEndsWhileNoSupervisorLivesKeepsItsLastWordsAndCode) {
@@ -44,7 +52,7 @@ TEST_F(KillTest, AContainerThatEndsWhileNoSupervisorLivesKeepsItsLastWordsAndCod
   }
   ASSERT_TRUE(eventually([&] { return state("w") == "exited"; }));
   EXPECT_EQ(ps()["w"].at("ExitCode").as_int64(), 7);
-  EXPECT_EQ(lines("w"), std::vector<std::string>{"last words"});
+  EXPECT_TRUE(eventually([&] { return lines("w") == std::vector<std::string>{"last words"}; }));
 }
 
 TEST_F(KillTest, ContainersHealthRestartAndNamesGoOn) {

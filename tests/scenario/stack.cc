@@ -58,7 +58,7 @@ void StackTest::SetUpTestSuite() {
   root_ = make_directory("/var/tmp/pcompose-root-XXXXXX");
   ::setenv("PCOMPOSE_ROOT", root_.c_str(), 1);
   std::string layout = root_ + "/layout";
-  make_busybox_layout(layout, R"({"Cmd":["sh"]})");
+  fixture::make_busybox_layout(layout, R"({"Cmd":["sh"]})");
   Child load = spawn({.argv = {BIN "/pcompose", "image", "load", "--name", "busybox", layout},
                       .environment = current_environment(),
                       .fds = {{0, 0}, {2, 1}, {2, 2}},
