@@ -83,6 +83,7 @@ TEST(Reference, FamiliarIsWhatPeopleWrite) {
   EXPECT_EQ(familiar_reference("docker.io/grafana/grafana:1"), "grafana/grafana:1");
   EXPECT_EQ(familiar_reference("ghcr.io/a/b:1"), "ghcr.io/a/b:1");
   EXPECT_EQ(familiar_reference("docker.io/localhost/b:1"), "docker.io/localhost/b:1");
+  EXPECT_EQ(familiar_reference("docker.io/library/a/b:1"), "library/a/b:1");
   for (const char* name : {"nginx:latest", "grafana/grafana:1", "localhost/x:1"})
     EXPECT_EQ(familiar_reference(normalise_reference(name)), name);
 }
