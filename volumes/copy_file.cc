@@ -12,7 +12,7 @@
 namespace pcompose::volumes {
 namespace {
 
-constexpr size_t kChunk = 1U << 20U;
+constexpr size_t kChunk = 128U << 10U;
 constexpr size_t kRange = 1U << 30U;
 
 void copy_by_hand(int from, int to) {
@@ -59,16 +59,19 @@ void copy_attribute(int from, int to, const std::string& name) {
 }  // namespace
 
 void copy_bytes(int from, int to) {
+  bool copied = false;
   for (;;) {
     ssize_t n = ::copy_file_range(from, nullptr, to, nullptr, kRange, 0);
-    if (n > 0) continue;
-    // 0 is the end, or a file system that says so of files whose size it does not know: reading
-    // tells.
-    if (n == 0 || errno == EXDEV || errno == EINVAL || errno == ENOSYS || errno == EOPNOTSUPP ||
-        errno == EPERM) {
+    if (n == 0 && copied) return;
+    if (n > 0) {
+      copied = true;
+    } else if (n == 0 || errno == EXDEV || errno == EINVAL || errno == ENOSYS ||
+               errno == EOPNOTSUPP || errno == EPERM) {
+      // 0 at the start: an empty file, or a file system that does not know its files' sizes.
       return copy_by_hand(from, to);
+    } else if (errno != EINTR) {
+      throw Error::from_errno("copy_file_range");
     }
-    if (errno != EINTR) throw Error::from_errno("copy_file_range");
   }
 }
 

@@ -172,15 +172,16 @@ std::string normalise_reference(const std::string& reference) {
 }
 
 std::string familiar_reference(const std::string& reference) {
-  for (std::string prefix : {"docker.io/library/", "docker.io/"}) {
-    if (!reference.starts_with(prefix)) continue;
-    std::string rest = reference.substr(prefix.size());
-    // "docker.io/localhost/x" must not turn into another registry's image.
-    size_t slash = rest.find('/');
-    if (slash != std::string::npos && is_domain(rest.substr(0, slash))) return reference;
-    return rest;
+  constexpr std::string_view kHub = "docker.io/", kOfficial = "docker.io/library/";
+  if (!reference.starts_with(kHub)) return reference;
+  // Only what normalises to the same again: "docker.io/localhost/x" is not "localhost/x", and
+  // "docker.io/library/a/b" is not "a/b".
+  if (reference.starts_with(kOfficial)) {
+    std::string rest = reference.substr(kOfficial.size());
+    if (!rest.contains('/')) return rest;
   }
-  return reference;
+  std::string rest = reference.substr(kHub.size());
+  return is_domain(rest.substr(0, rest.find('/'))) ? reference : rest;
 }
 
 }  // namespace pcompose::engine
