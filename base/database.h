@@ -37,4 +37,17 @@ class Transaction {
   SQLite::Transaction transaction_;
 };
 
+// While it lives, a commit is on the disk before it returns: for facts that a power cut must not
+// take back. Not within a transaction.
+class DurableCommits {
+ public:
+  explicit DurableCommits(Database& db) : db_(db) { db_.get().exec("PRAGMA synchronous=FULL"); }
+  DurableCommits(const DurableCommits&) = delete;
+  DurableCommits& operator=(const DurableCommits&) = delete;
+  ~DurableCommits() { static_cast<void>(db_.get().tryExec("PRAGMA synchronous=NORMAL")); }
+
+ private:
+  Database& db_;
+};
+
 }  // namespace pcompose

@@ -24,8 +24,8 @@ class VolumeStore {
  public:
   VolumeStore(Database& db, const Roots& roots);
 
-  // Makes the volume or finds it. Throws Error (a volume of that name belongs to another project is fine: docker
-  // only warns).
+  // Makes the volume or finds it. Throws Error (a volume of that name belongs to another project is
+  // fine: docker only warns).
   VolumeRow ensure(const std::string& name, const std::string& project, const std::string& key,
                    const std::map<std::string, std::string>& labels);
   [[nodiscard]] std::optional<VolumeRow> find(const std::string& name);
@@ -37,21 +37,27 @@ class VolumeStore {
   // Where its data is.
   [[nodiscard]] std::string data_path(const std::string& name) const;
 
-  // First use: where the volume has never been used, copies what `source` (a directory of the container's root, any
-  // descriptor; -1 = the image has nothing there) holds, with owners, modes, times, links and extended attributes,
-  // and the owner and mode of `source` itself. All or nothing, once, also between two processes and after a crash.
-  // Blocks for as long as the copy takes.
+  // First use: where the volume has never been used, copies what `source` (a directory of the
+  // container's root, any descriptor; -1 = the image has nothing there) holds, with owners, modes,
+  // times, links and extended attributes, and the owner and mode of `source` itself. All or
+  // nothing, once, also between two processes and after a crash. Blocks for as long as the copy
+  // takes. Call it before the volume is mounted anywhere: its empty directory is replaced. Whatever
+  // comes of it, the volume counts as used from then on. Throws Error; nothing has changed then.
   void populate(const std::string& name, int source);
 
  private:
+  void mark_populated(const std::string& name);
+
   Database& db_;
   std::string directory_;
 };
 
-// A detached mount of `path` (open_tree(2) with OPEN_TREE_CLONE): what a container gets. Throws Error naming it.
+// A detached mount of `path` (open_tree(2) with OPEN_TREE_CLONE): what a container gets. Throws
+// Error naming it.
 Fd mount_tree(const std::string& path);
 
-// A bind source: the path must exist, or is made as a directory where `create`. Throws Error with the cure.
+// A bind source: the path must exist, or is made as a directory where `create`. Throws Error with
+// the cure.
 enum class Missing { create, refuse };
 Fd bind_tree(const std::string& path, Missing missing, bool* is_file);
 

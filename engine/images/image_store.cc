@@ -1,0 +1,236 @@
+#include <csignal>
+#include <fcntl.h>
+#include <filesystem>
+#include <unistd.h>
+
+#include <fmt/format.h>
+
+#include "base/error.h"
+#include "base/process.h"
+#include "engine/images.h"
+#include "engine/images/config.h"
+#include "engine/images/reference.h"
+#include "engine/images/report.h"
+
+namespace pcompose::engine {
+namespace {
+
+constexpr int kVersion = 1;
+constexpr const char* kSchema = R"(
+  CREATE TABLE IF NOT EXISTS images(
+    id TEXT PRIMARY KEY, config_json TEXT NOT NULL, size INTEGER NOT NULL, created TEXT NOT NULL,
+    architecture TEXT NOT NULL) WITHOUT ROWID;
+  CREATE TABLE IF NOT EXISTS layers(
+    chain_id TEXT PRIMARY KEY, diff_id TEXT NOT NULL, link TEXT NOT NULL UNIQUE,
+    size INTEGER NOT NULL) WITHOUT ROWID;
+  CREATE TABLE IF NOT EXISTS image_layers(
+    image TEXT NOT NULL REFERENCES images(id) ON DELETE CASCADE, position INTEGER NOT NULL,
+    chain_id TEXT NOT NULL REFERENCES layers(chain_id), PRIMARY KEY(image, position)) WITHOUT ROWID;
+  CREATE INDEX IF NOT EXISTS image_layers_chain_id ON image_layers(chain_id);
+  CREATE TABLE IF NOT EXISTS image_tags(
+    reference TEXT PRIMARY KEY, image_id TEXT NOT NULL REFERENCES images(id) ON DELETE CASCADE,
+    manifest TEXT NOT NULL) WITHOUT ROWID;
+  CREATE INDEX IF NOT EXISTS image_tags_image ON image_tags(image_id);
+)";
+
+// The id of the image that a query with one text parameter finds, where it finds one only.
+std::optional<std::string> single_id(Database& db, const char* sql, const std::string& value,
+                                     const std::string& second = "") {
+  SQLite::Statement query(db.get(), sql);
+  query.bind(1, value);
+  if (query.getBindParameterCount() > 1) query.bind(2, second);
+  if (!query.executeStep()) return std::nullopt;
+  std::string id = query.getColumn(0).getString();
+  if (query.executeStep()) return std::nullopt;
+  return id;
+}
+
+std::optional<std::string> id_of_reference(Database& db, const Reference& reference) {
+  if (reference.digest.empty()) {
+    return single_id(db, "SELECT image_id FROM image_tags WHERE reference=?", reference.str());
+  }
+  // As docker: where there is a digest it decides, and the tag is a remark.
+  std::string name = reference.name();
+  return single_id(db,
+                   "SELECT DISTINCT image_id FROM image_tags WHERE manifest=?1 AND "
+                   "(substr(reference, 1, length(?2) + 1) IN (?2 || ':', ?2 || '@'))",
+                   reference.digest, name);
+}
+
+std::optional<std::string> id_of_prefix(Database& db, std::string text) {
+  if (text.starts_with("sha256:")) text.erase(0, 7);
+  if (text.size() < 4 || text.size() > 64 || !is_hex(text, text.size())) return std::nullopt;
+  // Hexadecimal digits only, so 'g' is behind every id that begins with the prefix.
+  return single_id(db, "SELECT id FROM images WHERE id >= ?1 AND id < ?1 || 'g' LIMIT 2", text);
+}
+
+void insert_layer(Database& db, const LoadedLayer& layer) {
+  SQLite::Statement insert(db.get(),
+                           "INSERT INTO layers(chain_id, diff_id, link, size) VALUES(?,?,?,?) "
+                           "ON CONFLICT(chain_id) DO UPDATE SET size=excluded.size");
+  insert.bind(1, layer.chain_id);
+  insert.bind(2, layer.diff_id);
+  insert.bind(3, link_name(layer.chain_id));
+  insert.bind(4, layer.size);
+  insert.exec();
+}
+
+void insert_image(Database& db, const std::string& id, const LoadedImage& image) {
+  ImageDocument document = parse_image_document(image.config);
+  int64_t size = 0;
+  for (const LoadedLayer& layer : image.layers) size += layer.size;
+  SQLite::Statement insert(
+      db.get(),
+      "INSERT INTO images(id, config_json, size, created, architecture) VALUES(?,?,?,?,?) "
+      "ON CONFLICT(id) DO UPDATE SET config_json=excluded.config_json, size=excluded.size");
+  insert.bind(1, id);
+  insert.bind(2, document.config_json);
+  insert.bind(3, size);
+  insert.bind(4, document.created);
+  insert.bind(5, document.architecture);
+  insert.exec();
+  for (size_t i = 0; i < image.layers.size(); ++i) {
+    insert_layer(db, image.layers[i]);
+    SQLite::Statement link(db.get(),
+                           "INSERT OR REPLACE INTO image_layers(image, position, chain_id) "
+                           "VALUES(?,?,?)");
+    link.bind(1, id);
+    link.bind(2, static_cast<int64_t>(i));
+    link.bind(3, image.layers[i].chain_id);
+    link.exec();
+  }
+}
+
+void insert_tag(Database& db, const std::string& reference, const std::string& id,
+                const std::string& manifest) {
+  SQLite::Statement insert(
+      db.get(), "INSERT OR REPLACE INTO image_tags(reference, image_id, manifest) VALUES(?,?,?)");
+  insert.bind(1, reference);
+  insert.bind(2, id);
+  insert.bind(3, manifest);
+  insert.exec();
+}
+
+// "/srv/web.tar.gz" -> "web": what an image is called whose source does not say.
+std::string name_of_source(const std::string& source) {
+  std::string path = source;
+  while (path.size() > 1 && path.ends_with('/')) path.pop_back();
+  std::string name = std::filesystem::path(path).filename();
+  if (name == "." || name == "..") name = std::filesystem::canonical(path).filename();
+  for (std::string_view end : {".gz", ".tgz", ".zst", ".tar", ".oci"}) {
+    if (name.ends_with(end) && name.size() > end.size()) name.resize(name.size() - end.size());
+  }
+  return name;
+}
+
+std::vector<std::string> names_of(const LoadedImage& image, const std::string& source) {
+  std::vector<std::string> out;
+  for (const std::string& written : image.references) {
+    bool bare_tag = written.empty() || written.starts_with(':');
+    try {
+      out.push_back(normalise_reference(bare_tag ? name_of_source(source) + written : written));
+    } catch (Error& e) {
+      throw e.add("load " + source).hint("give the image a name of your own");
+    }
+  }
+  return out;
+}
+
+std::vector<LoadedImage> run_worker(const std::string& source, const std::string& state) {
+  Fd source_fd = open_file(source, O_RDONLY);
+  Fd store = open_file(state, O_RDONLY | O_DIRECTORY);
+  Fd nothing = open_file("/dev/null", O_RDONLY);
+  int ends[2];
+  if (::pipe2(ends, O_CLOEXEC) != 0) throw Error::from_errno("pipe");
+  Fd read_end(ends[0]), write_end(ends[1]);
+  SpawnOptions options;
+  options.argv = {own_program("pcompose-images"), "load"};
+  options.environment = {"LC_ALL=C.UTF-8", "PATH=/usr/bin:/bin"};
+  options.fds = {{nothing.get(), STDIN_FILENO},
+                 {source_fd.get(), kSourceFd},
+                 {store.get(), kStoreFd},
+                 {write_end.get(), kReportFd}};
+  Child child = spawn(options);
+  write_end.reset();
+  std::string report = read_all(read_end.get(), kMaxReportBytes);
+  ExitStatus status = child.wait();
+  if (auto signal = status.signal()) {
+    throw Error(fmt::format("pcompose-images was ended by signal {}", *signal))
+        .hint("nothing was recorded: load again");
+  }
+  return read_report(report);
+}
+
+}  // namespace
+
+ImageStore::ImageStore(Database& db, const Roots& roots)
+    : db_(db), state_(roots.state), links_(roots.state + "/l") {
+  db_.ensure_schema("images", kVersion, kSchema);
+}
+
+std::optional<Image> ImageStore::by_id(const std::string& id) {
+  SQLite::Statement query(db_.get(),
+                          "SELECT config_json, size, created, architecture FROM images WHERE id=?");
+  query.bind(1, id);
+  if (!query.executeStep()) return std::nullopt;
+  Image image;
+  image.id = id;
+  image.config =
+      parse_image_config(parse_json(query.getColumn(0).getString(), "a row of the image store"));
+  image.size = query.getColumn(1).getInt64();
+  image.created = query.getColumn(2).getString();
+  image.architecture = query.getColumn(3).getString();
+  SQLite::Statement layers(db_.get(),
+                           "SELECT link FROM image_layers JOIN layers USING(chain_id) "
+                           "WHERE image=? ORDER BY position DESC");
+  layers.bind(1, id);
+  while (layers.executeStep()) image.layers.push_back(layers.getColumn(0).getString());
+  return image;
+}
+
+std::optional<Image> ImageStore::find(const std::string& reference) {
+  bool id_only = is_hex(reference, 64) || reference.starts_with("sha256:");
+  std::optional<std::string> id;
+  // A name wins over an id that begins with it, as it does with docker.
+  if (!id_only) id = id_of_reference(db_, parse_reference(reference));
+  if (!id) id = id_of_prefix(db_, reference);
+  return id ? by_id(*id) : std::nullopt;
+}
+
+std::vector<ImageTag> ImageStore::tags() {
+  std::vector<ImageTag> out;
+  SQLite::Statement query(db_.get(),
+                          "SELECT reference, image_id FROM image_tags ORDER BY reference");
+  while (query.executeStep())
+    out.push_back({query.getColumn(0).getString(), query.getColumn(1).getString()});
+  return out;
+}
+
+std::vector<std::string> ImageStore::load(const std::string& source, const std::string& name) {
+  std::string given = name.empty() ? "" : normalise_reference(name);
+  std::vector<LoadedImage> images;
+  try {
+    images = run_worker(source, state_);
+  } catch (Error& e) {
+    throw e.add("load " + source);
+  }
+  if (!given.empty() && images.size() != 1) {
+    throw Error(fmt::format("load {}: it holds {} images, so they cannot all be {}", source,
+                            images.size(), familiar_reference(given)));
+  }
+  std::vector<std::string> references;
+  DurableCommits durable(db_);  // a row must not be lost whose layer survived
+  Transaction transaction(db_);
+  for (const LoadedImage& image : images) {
+    std::string id = image.config_digest.substr(7);
+    auto names = given.empty() ? names_of(image, source) : std::vector<std::string>{given};
+    insert_image(db_, id, image);
+    for (const std::string& each : names) insert_tag(db_, each, id, image.manifest);
+    if (names.empty()) names.push_back(image.config_digest);
+    references.insert(references.end(), names.begin(), names.end());
+  }
+  transaction.commit();
+  return references;
+}
+
+}  // namespace pcompose::engine

@@ -1,0 +1,63 @@
+#include <cerrno>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "volumes/volumes.h"
+
+namespace pcompose::volumes {
+namespace {
+
+// linux/mount.h, which clashes with sys/mount.h: open_tree(2).
+constexpr unsigned kOpenTreeClone = 1;
+constexpr unsigned kAtRecursive = 0x8000;
+
+// -1 and errno where it fails.
+Fd clone_tree(const std::string& path) {
+  constexpr unsigned kFlags = kOpenTreeClone | O_CLOEXEC | kAtRecursive;
+  return Fd(static_cast<int>(::syscall(SYS_open_tree, AT_FDCWD, path.c_str(), kFlags)));
+}
+
+// mkdir -p, with the mode that a shell would give it whatever our umask is.
+void make_bind_directory(const std::string& path) {
+  for (size_t end = path.find('/', 1);; end = path.find('/', end + 1)) {
+    std::string part = path.substr(0, end);
+    if (::mkdir(part.c_str(), 0755) == 0) {
+      if (::chmod(part.c_str(), 0755) != 0) throw Error::from_errno("make the bind source " + part);
+    } else if (errno != EEXIST) {
+      throw Error::from_errno("make the bind source " + part);
+    }
+    if (end == std::string::npos) return;
+  }
+}
+
+}  // namespace
+
+Fd mount_tree(const std::string& path) {
+  Fd tree = clone_tree(path);
+  if (!tree) throw Error::from_errno("open the mount of " + path);
+  return tree;
+}
+
+Fd bind_tree(const std::string& path, Missing missing, bool* is_file) {
+  Fd tree = clone_tree(path);
+  if (!tree && errno == ENOENT) {
+    if (missing == Missing::refuse) {
+      throw Error("bind source " + path +
+                  " does not exist (make it, or set create_host_path: true)");
+    }
+    make_bind_directory(path);
+    tree = clone_tree(path);
+    if (!tree && errno == ENOENT)
+      throw Error("bind source " + path + " is a link to something that does not exist");
+  }
+  if (!tree) throw Error::from_errno("open the bind source " + path);
+  struct stat status{};
+  if (::fstat(tree.get(), &status) != 0) throw Error::from_errno("stat the bind source " + path);
+  if (is_file != nullptr) *is_file = !S_ISDIR(status.st_mode);
+  return tree;
+}
+
+}  // namespace pcompose::volumes
