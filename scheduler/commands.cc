@@ -21,7 +21,12 @@ class PlanProgress final : public EventSink {
 
  private:
   void tell(const Operation& o, const char* state) {
-    out_.line({{"operation", describe(o)}, {"state", state}});
+    OperationParts parts = parts_of(o);
+    out_.line({{"operation", describe(o)},
+               {"verb", parts.verb},
+               {"kind", parts.kind},
+               {"name", parts.name},
+               {"state", state}});
   }
   ProgressSink& out_;
 };
@@ -196,6 +201,10 @@ Task<> Supervisor::down(const json::object& request, ProgressSink& progress) {
   co_await run_plan(plan, progress);
   inherited_volumes_.clear();
   if (replicas_.empty()) store_.remove_project(context_.project);
+}
+
+void Supervisor::kill_all() {
+  for (auto& [name, r] : replicas_) r->kill();
 }
 
 Task<> Supervisor::stop(const json::object& request, ProgressSink& progress) {

@@ -23,10 +23,16 @@ namespace pcompose::scheduler {
 using ExitHandler = std::function<void(std::optional<ExitStatus>)>;
 
 struct Context {
+  Context(asio::any_io_executor e, std::string name)
+      : executor(std::move(e)),
+        roots(Roots::from_environment()),
+        project(std::move(name)),
+        run(roots.project_run(project)) {}
+
   asio::any_io_executor executor;
   Roots roots;
   std::string project;
-  std::string run;  // roots.project_run(project)
+  std::string run;
   SystemClock clock;
 
   engine::KeeperClient* keeper = nullptr;  // another one after the keeper died

@@ -94,6 +94,7 @@ class Session {
     std::string target = request_.target();
     if (target == "/v1/exec") co_return co_await exec();
     if (target == "/v1/cancel") supervisor_.cancel_command();
+    if (target == "/v1/kill") supervisor_.kill_all();
     co_await command(target);
   }
 
@@ -102,7 +103,7 @@ class Session {
     if (target == "/v1/up") co_return co_await supervisor_.up(body, out);
     if (target == "/v1/down") co_return co_await supervisor_.down(body, out);
     if (target == "/v1/stop") co_return co_await supervisor_.stop(body, out);
-    if (target == "/v1/ping" || target == "/v1/cancel") co_return;
+    if (target == "/v1/ping" || target == "/v1/cancel" || target == "/v1/kill") co_return;
     throw Error("no such call: " + target).hint("client and supervisor are of different versions");
   }
 

@@ -64,6 +64,18 @@ Status status_from_name(const std::string& name) {
 
 std::string describe(const Operation& operation) { return std::visit(Describe{}, operation); }
 
+OperationParts parts_of(const Operation& operation) {
+  // "wait until NAME …" aside, a description is verb, kind and name.
+  if (const auto* o = std::get_if<AwaitCondition>(&operation))
+    return {"await", "service", o->service};
+  if (const auto* o = std::get_if<AwaitReady>(&operation)) return {"await", "service", o->service};
+  std::string text = describe(operation);
+  size_t first = text.find(' ');
+  size_t second = text.find(' ', first + 1);
+  return {text.substr(0, first), text.substr(first + 1, second - first - 1),
+          text.substr(second + 1)};
+}
+
 std::string Plan::str() const {
   std::string out;
   for (size_t i = 0; i < nodes.size(); ++i) {

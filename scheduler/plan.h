@@ -82,4 +82,10 @@ struct Plan {
 
 std::string describe(const Operation& operation);
 
+// The same in parts, for programs: {"start", "container", "shop-web-1"}.
+struct OperationParts {
+  std::string verb, kind, name;
+};
+OperationParts parts_of(const Operation& operation);
+
 }  // namespace pcompose::scheduler

@@ -60,6 +60,8 @@ class Replica {
   Task<> start();
   // Signal, grace, SIGKILL; returns when it is down. Stays down until start().
   Task<> stop(std::optional<Duration> grace);
+  // SIGKILL, and no restart.
+  void kill();
   // Removes everything of a container that is down, its named volumes apart.
   Task<> remove();
   // Goes on with what runs since an earlier supervisor; a parked child is given up.

@@ -1,4 +1,5 @@
 // Started -> ended -> started again: output, exit status, restart policy, stop.
+#include <csignal>
 #include <fcntl.h>
 
 #include <boost/asio/experimental/awaitable_operators.hpp>
@@ -110,6 +111,12 @@ Task<> Replica::watch() {
   co_await release_network();
   changed_.pulse();
   context_.changed();
+}
+
+void Replica::kill() {
+  row_.stopped_by_user = true;
+  stop_requested_.set();
+  if (pidfd_) pidfd_.send_signal(SIGKILL);
 }
 
 Task<> Replica::stop(std::optional<Duration> grace) {

@@ -18,9 +18,7 @@ namespace pcompose::scheduler {
 
 Supervisor::Supervisor(asio::io_context& io, std::string project, Fd keeper_socket)
     : io_(io),
-      context_{.executor = io.get_executor(),
-               .roots = Roots::from_environment(),
-               .project = std::move(project)},
+      context_(io.get_executor(), std::move(project)),
       db_(context_.roots.database()),
       store_(db_, boot_id()),
       images_(db_, context_.roots),
@@ -34,7 +32,6 @@ Supervisor::Supervisor(asio::io_context& io, std::string project, Fd keeper_sock
       tasks_(io.get_executor()),
       idle_(io.get_executor()),
       turn_over_(io.get_executor()) {
-  context_.run = context_.roots.project_run(context_.project);
   dns_ = std::make_unique<netns::DnsServer>(io.get_executor(), names_);
   context_.keeper = keeper_.get();
   context_.images = &images_;

@@ -38,6 +38,8 @@ class Supervisor final : public Runtime {
   Task<> up(const json::object& request, ProgressSink& progress);
   Task<> down(const json::object& request, ProgressSink& progress);
   Task<> stop(const json::object& request, ProgressSink& progress);
+  // Ends everything at once, whatever command runs: the second Ctrl-C.
+  void kill_all();
   // Cancels the command that runs now.
   void cancel_command();
   // The replica an exec is meant for. Throws Error.

@@ -1,0 +1,70 @@
+#include "cli/attach.h"
+
+#include <atomic>
+#include <csignal>
+
+#include <fmt/format.h>
+
+#include "base/loop.h"
+#include "scheduler/control_client.h"
+
+namespace pcompose::cli {
+namespace {
+
+std::atomic<int> interrupts = 0;
+
+// Runs a call beside the log loop.
+class BackgroundCall {
+ public:
+  BackgroundCall(const Globals& globals, const Roots& roots, std::string project,
+                 std::string target)
+      : thread_(target) {
+    asio::co_spawn(context_, call(globals, roots, std::move(project), std::move(target)),
+                   asio::detached);
+    context_.poll();
+  }
+
+ private:
+  Task<> call(const Globals& globals, Roots roots, std::string project, std::string target) {
+    co_await thread_.run([&globals, roots = std::move(roots), project = std::move(project),
+                          target = std::move(target)] {
+      Progress progress(globals);
+      scheduler::ControlClient client(roots, project);
+      try {
+        client.call(
+            target, {}, [&](const json::object& event) { progress.show(event); },
+            scheduler::Start::never);
+      } catch (const std::exception&) {
+        return;  // the supervisor is gone: nothing is left to stop
+      }
+    });
+  }
+  asio::io_context context_;
+  LoopThread thread_;
+};
+
+}  // namespace
+
+int attach(const Globals& globals, const Roots& roots, const std::string& project,
+           const std::vector<std::string>& services, const LogFormat& format) {
+  struct sigaction action{};
+  action.sa_handler = [](int) { ++interrupts; };
+  ::sigaction(SIGINT, &action, nullptr);
+  ::sigaction(SIGTERM, &action, nullptr);
+  LogPrinter printer(roots, project, services, format);
+  std::unique_ptr<BackgroundCall> stop, kill;
+  printer.print_existing();
+  while (printer.running() > 0) {
+    printer.wait_and_print(250);
+    if (interrupts >= 1 && !stop) {
+      fmt::print(stderr, "Gracefully stopping... (press Ctrl+C again to force)\n");
+      stop = std::make_unique<BackgroundCall>(globals, roots, project, "/v1/stop");
+    }
+    if (interrupts >= 2 && !kill)
+      kill = std::make_unique<BackgroundCall>(globals, roots, project, "/v1/kill");
+  }
+  printer.wait_and_print(0);
+  return interrupts > 0 ? 130 : 0;
+}
+
+}  // namespace pcompose::cli

@@ -1,0 +1,83 @@
+#include "cli/command.h"
+
+#include <cstdio>
+
+#include <fmt/format.h>
+
+#include "base/error.h"
+
+namespace pcompose::cli {
+
+compose::LoadOptions Globals::load_options(const std::vector<std::string>& services) const {
+  compose::LoadOptions options = compose::options_from_process();
+  options.files = files;
+  options.project_name = project_name;
+  options.project_directory = project_directory;
+  options.env_files = env_files;
+  options.profiles = profiles;
+  options.services = services;
+  return options;
+}
+
+compose::Project load_project(const Globals& globals, const std::vector<std::string>& services) {
+  compose::Project project = compose::load(globals.load_options(services), compose::DiskFiles());
+  for (const auto& w : project.warnings) fmt::print(stderr, "{}\n", w.str());
+  return project;
+}
+
+std::string project_name(const Globals& globals) {
+  if (!globals.project_name.empty()) return globals.project_name;
+  if (globals.files.empty()) {
+    const char* named = std::getenv("COMPOSE_PROJECT_NAME");
+    if (named != nullptr && *named != '\0') return named;
+  }
+  return compose::load(globals.load_options(), compose::DiskFiles()).name;
+}
+
+void Progress::show(const json::object& event) {
+  auto text = [&](const char* key) {
+    const auto* value = event.if_contains(key);
+    return value != nullptr && value->is_string() ? std::string(value->as_string()) : std::string();
+  };
+  if (globals_.progress == "quiet" && !event.contains("error")) return;
+  for (const char* key : {"warning", "waiting", "error"}) {
+    if (event.contains(key)) fmt::print(stderr, "{}: {}\n", key, text(key));
+  }
+  if (event.contains("plan")) {
+    std::string plan = text("plan");
+    for (size_t at = 0; at < plan.size();) {
+      size_t end = plan.find('\n', at);
+      fmt::print("DRY-RUN MODE - {}\n", plan.substr(at, end - at));
+      at = end + 1;
+    }
+  }
+  static const std::map<std::string, std::pair<const char*, const char*>> kWords = {
+      {"create", {"Creating", "Created"}},
+      {"start", {"Starting", "Started"}},
+      {"stop", {"Stopping", "Stopped"}},
+      {"remove", {"Removing", "Removed"}},
+      {"await", {"Waiting", "Ready"}}};
+  auto word = kWords.find(text("verb"));
+  std::string state = text("state");
+  if (word == kWords.end() || (state != "begun" && state != "done" && state != "failed")) return;
+  std::string kind = text("kind");
+  kind[0] = static_cast<char>(std::toupper(kind[0]));
+  const char* shown = state == "begun"  ? word->second.first
+                      : state == "done" ? word->second.second
+                                        : "Error";
+  fmt::print(stderr, " {} {}  {}\n", kind, text("name"), shown);
+}
+
+int report(const json::object& result) {
+  if (result.contains("error"))
+    fmt::print(stderr, "{}\n", std::string(result.at("error").as_string()));
+  return result.at("exit_code").to_number<int>();
+}
+
+json::array to_array(const std::vector<std::string>& values) {
+  json::array out;
+  for (const std::string& v : values) out.emplace_back(v);
+  return out;
+}
+
+}  // namespace pcompose::cli

@@ -1,0 +1,67 @@
+// What the commands of the command line share.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include <CLI/CLI.hpp>
+
+#include "base/json.h"
+#include "base/roots.h"
+#include "compose/load.h"
+
+namespace pcompose::cli {
+
+// Options before the command.
+struct Globals {
+  std::vector<std::string> files;
+  std::string project_name;
+  std::string project_directory;
+  std::vector<std::string> env_files;
+  std::vector<std::string> profiles;
+  std::string progress = "auto";
+  std::string ansi = "auto";
+  bool dry_run = false;
+
+  [[nodiscard]] compose::LoadOptions load_options(
+      const std::vector<std::string>& services = {}) const;
+};
+
+// Loads the project and prints its warnings on stderr. Throws as compose::load().
+compose::Project load_project(const Globals& globals,
+                              const std::vector<std::string>& services = {});
+
+// The project a command without a model means: -p, COMPOSE_PROJECT_NAME, or the file's. Throws as
+// load_project().
+std::string project_name(const Globals& globals);
+
+// Each adds its command to `app` and stores in `run` what to do when it was given; run returns the
+// exit code.
+using Run = std::function<int()>;
+void add_up(CLI::App& app, Globals& globals, Run& run);
+void add_down(CLI::App& app, Globals& globals, Run& run);
+void add_stop(CLI::App& app, Globals& globals, Run& run);
+void add_ps(CLI::App& app, Globals& globals, Run& run);
+void add_logs(CLI::App& app, Globals& globals, Run& run);
+void add_exec(CLI::App& app, Globals& globals, Run& run);
+void add_config(CLI::App& app, Globals& globals, Run& run);
+void add_image(CLI::App& app, Globals& globals, Run& run);
+void add_version(CLI::App& app, Run& run);
+
+// Progress on stderr, a line a step: " Container shop-web-1  Started".
+class Progress {
+ public:
+  explicit Progress(const Globals& globals) : globals_(globals) {}
+  void show(const json::object& event);
+
+ private:
+  const Globals& globals_;
+};
+
+// Prints the failure of a finished call; returns its exit code.
+int report(const json::object& result);
+
+json::array to_array(const std::vector<std::string>& values);
+
+}  // namespace pcompose::cli

@@ -1,0 +1,113 @@
+#include "cli/log_printer.h"
+
+#include <algorithm>
+#include <cstdio>
+#include <tuple>
+#include <poll.h>
+#include <sys/inotify.h>
+#include <unistd.h>
+
+#include <fmt/format.h>
+
+#include "base/error.h"
+
+namespace pcompose::cli {
+namespace {
+
+constexpr const char* kColors[] = {"36",   "33",   "32",   "35",   "34",
+                                   "36;1", "33;1", "32;1", "35;1", "34;1"};
+
+std::string short_name(const scheduler::ContainerRow& row) {
+  std::string own = row.project + "-";
+  return row.name.starts_with(own) ? row.name.substr(own.size()) : row.name;
+}
+
+}  // namespace
+
+LogPrinter::LogPrinter(Roots roots, std::string project, std::vector<std::string> services,
+                       LogFormat format)
+    : roots_(std::move(roots)),
+      project_(std::move(project)),
+      services_(std::move(services)),
+      format_(format),
+      inotify_(::inotify_init1(IN_CLOEXEC | IN_NONBLOCK)) {
+  if (!inotify_) throw Error::from_errno("watch the logs");
+  const char* plain = std::getenv("NO_COLOR");
+  if (::isatty(STDOUT_FILENO) == 0 || (plain != nullptr && *plain != '\0')) format_.no_color = true;
+}
+
+void LogPrinter::refresh() {
+  running_ = 0;
+  for (auto& view : scheduler::view_project(roots_, project_)) {
+    const auto& row = view.row;
+    bool named = services_.empty() ||
+                 std::find(services_.begin(), services_.end(), row.service) != services_.end();
+    if (!named) continue;
+    if (row.status == scheduler::Status::running || row.status == scheduler::Status::restarting)
+      ++running_;
+    if (sources_.contains(row.id)) continue;
+    Source source{short_name(row), engine::LogReader(view.log_directory), -1};
+    width_ = std::max(width_, source.prefix.size());
+    source.watch =
+        ::inotify_add_watch(inotify_.get(), view.log_directory.c_str(), IN_MODIFY | IN_CREATE);
+    sources_.emplace(row.id, std::move(source));
+  }
+}
+
+std::vector<LogPrinter::Line> LogPrinter::collect() {
+  std::vector<Line> lines;
+  for (auto& [id, source] : sources_) {
+    source.reader.read_new([&, own = &source](const engine::LogLine& line) {
+      if (line.time >= since_) lines.push_back({own, line, lines.size()});
+    });
+  }
+  // A container's own order stays; between containers the time decides.
+  std::sort(lines.begin(), lines.end(), [](const Line& a, const Line& b) {
+    return std::tie(a.line.time, a.order) < std::tie(b.line.time, b.order);
+  });
+  return lines;
+}
+
+void LogPrinter::print(const Line& line) const {
+  std::string out;
+  if (!format_.no_prefix) {
+    auto place = std::distance(
+        sources_.begin(), std::find_if(sources_.begin(), sources_.end(),
+                                       [&](const auto& s) { return &s.second == line.source; }));
+    std::string prefix = fmt::format("{:<{}} | ", line.source->prefix, width_);
+    bool color = !format_.no_color;
+    out = color ? fmt::format("\x1b[{}m{}\x1b[0m",
+                              kColors[static_cast<size_t>(place) % std::size(kColors)], prefix)
+                : prefix;
+  }
+  if (format_.timestamps) out += line.line.time + " ";
+  out += line.line.text + "\n";
+  std::fwrite(out.data(), 1, out.size(), stdout);
+}
+
+void LogPrinter::print_existing() {
+  refresh();
+  auto lines = collect();
+  std::map<const Source*, size_t> left;
+  for (const Line& l : lines) ++left[l.source];
+  for (const Line& l : lines) {
+    if (!format_.tail || left[l.source] <= *format_.tail) print(l);
+    --left[l.source];
+  }
+  std::fflush(stdout);
+}
+
+void LogPrinter::wait_and_print(int timeout_ms) {
+  pollfd wake{inotify_.get(), POLLIN, 0};
+  if (::poll(&wake, 1, timeout_ms) > 0) {
+    char events[16384];
+    while (::read(inotify_.get(), events, sizeof events) > 0) continue;
+  }
+  refresh();
+  for (const Line& l : collect()) print(l);
+  std::fflush(stdout);
+}
+
+size_t LogPrinter::running() { return running_; }
+
+}  // namespace pcompose::cli

@@ -1,0 +1,175 @@
+#include <algorithm>
+#include <chrono>
+#include <ctime>
+#include <memory>
+#include <set>
+
+#include <fmt/format.h>
+
+#include "base/error.h"
+#include "cli/command.h"
+#include "cli/table.h"
+#include "scheduler/view.h"
+
+namespace pcompose::cli {
+namespace {
+
+using scheduler::ContainerView;
+using scheduler::Health;
+using scheduler::Status;
+
+struct PsFlags {
+  bool all = false, quiet = false, services_only = false, no_trunc = false;
+  std::string format = "table";
+  std::vector<std::string> statuses;
+  std::vector<std::string> services;
+};
+
+long age(int64_t since_ns) {
+  auto now = std::chrono::duration_cast<std::chrono::nanoseconds>(
+      std::chrono::system_clock::now().time_since_epoch());
+  return static_cast<long>((now.count() - since_ns) / 1'000'000'000);
+}
+
+std::string status_text(const scheduler::ContainerRow& row) {
+  switch (row.status) {
+    case Status::created:
+      return "Created";
+    case Status::restarting:
+      return fmt::format("Restarting ({}) {} ago", row.exit_code,
+                         words_of_duration(age(row.finished_ns)));
+    case Status::exited:
+      return fmt::format("Exited ({}) {} ago", row.exit_code,
+                         words_of_duration(age(row.finished_ns)));
+    case Status::running:
+      break;
+  }
+  std::string text = "Up " + words_of_duration(age(row.started_ns));
+  if (row.health == Health::starting) text += " (health: starting)";
+  if (row.health == Health::healthy || row.health == Health::unhealthy) {
+    text += fmt::format(" ({})", scheduler::health_name(row.health));
+  }
+  return text;
+}
+
+std::string ports_text(const ContainerView& view) {
+  std::string out;
+  for (const auto& p : view.ports) {
+    if (!out.empty()) out += ", ";
+    if (p.published != 0) out += fmt::format("{}:{}->", p.url, p.published);
+    out += fmt::format("{}/{}", p.target, p.protocol);
+  }
+  return out;
+}
+
+std::string shortened(const std::string& command, bool whole) {
+  if (whole || command.size() <= 20) return fmt::format("\"{}\"", command);
+  return fmt::format("\"{}…\"", command.substr(0, 19));
+}
+
+std::string local_time(int64_t ns) {
+  auto seconds = static_cast<time_t>(ns / 1'000'000'000);
+  tm parts{};
+  ::localtime_r(&seconds, &parts);
+  char text[64];
+  return {text, std::strftime(text, sizeof text, "%Y-%m-%d %H:%M:%S %z %Z", &parts)};
+}
+
+json::object as_json(const ContainerView& v, bool whole) {
+  json::array publishers;
+  for (const auto& p : v.ports) {
+    publishers.push_back(json::object{{"URL", p.url},
+                                      {"TargetPort", p.target},
+                                      {"PublishedPort", p.published},
+                                      {"Protocol", p.protocol}});
+  }
+  std::string labels, networks;
+  for (const auto& [key, value] : v.labels)
+    labels += (labels.empty() ? "" : ",") + key + "=" + value;
+  for (const std::string& n : v.networks) networks += (networks.empty() ? "" : ",") + n;
+  return {{"Command", shortened(v.row.command, whole)},
+          {"CreatedAt", local_time(v.row.created_ns)},
+          {"ExitCode", v.row.exit_code},
+          {"Health", scheduler::health_name(v.row.health)},
+          {"ID", whole ? v.row.id : v.row.short_id()},
+          {"Image", v.row.image},
+          {"Labels", labels},
+          {"LocalVolumes", std::to_string(v.row.anonymous_volumes.size())},
+          {"Mounts", ""},
+          {"Name", v.row.name},
+          {"Names", v.row.name},
+          {"Networks", networks},
+          {"Ports", ports_text(v)},
+          {"Project", v.row.project},
+          {"Publishers", std::move(publishers)},
+          {"RunningFor", words_of_duration(age(v.row.created_ns)) + " ago"},
+          {"Service", v.row.service},
+          {"Size", "0B"},
+          {"State", scheduler::status_name(v.row.status)},
+          {"Status", status_text(v.row)}};
+}
+
+bool wanted(const ContainerView& v, const PsFlags& flags) {
+  auto has = [](const auto& list, const std::string& value) {
+    return std::find(list.begin(), list.end(), value) != list.end();
+  };
+  if (!flags.services.empty() && !has(flags.services, v.row.service)) return false;
+  if (!flags.statuses.empty()) return has(flags.statuses, scheduler::status_name(v.row.status));
+  return flags.all || v.row.status == Status::running || v.row.status == Status::restarting;
+}
+
+void print_table(const std::vector<ContainerView>& views, bool whole) {
+  std::vector<std::vector<std::string>> rows = {
+      {"NAME", "IMAGE", "COMMAND", "SERVICE", "CREATED", "STATUS", "PORTS"}};
+  for (const auto& v : views) {
+    rows.push_back({v.row.name, v.row.image, shortened(v.row.command, whole), v.row.service,
+                    words_of_duration(age(v.row.created_ns)) + " ago", status_text(v.row),
+                    ports_text(v)});
+  }
+  fmt::print("{}", format_table(rows));
+}
+
+int ps(const Globals& globals, const PsFlags& flags) {
+  std::string name = project_name(globals);
+  Roots roots = Roots::from_environment();
+  auto views = scheduler::view_project(roots, name);
+  for (const std::string& s : flags.services) {
+    bool known =
+        std::any_of(views.begin(), views.end(), [&](const auto& v) { return v.row.service == s; });
+    auto project = known ? std::nullopt : scheduler::stored_project(roots, name);
+    if (!known && (!project || !project->services.contains(s)))
+      throw Error("no such service: " + s);
+  }
+  std::erase_if(views, [&](const auto& v) { return !wanted(v, flags); });
+  if (flags.quiet) {
+    for (const auto& v : views) fmt::print("{}\n", v.row.id);
+  } else if (flags.services_only) {
+    std::set<std::string> names;
+    for (const auto& v : views) names.insert(v.row.service);
+    for (const std::string& n : names) fmt::print("{}\n", n);
+  } else if (flags.format == "json") {
+    for (const auto& v : views) fmt::print("{}\n", json::serialize(as_json(v, flags.no_trunc)));
+  } else {
+    print_table(views, flags.no_trunc);
+  }
+  return 0;
+}
+
+}  // namespace
+
+void add_ps(CLI::App& app, Globals& globals, Run& run) {
+  auto flags = std::make_shared<PsFlags>();
+  CLI::App* c = app.add_subcommand("ps", "List containers");
+  c->add_flag("-a,--all", flags->all, "Stopped ones, too");
+  c->add_flag("-q,--quiet", flags->quiet, "Only ids");
+  c->add_flag("--services", flags->services_only, "Only the names of services");
+  c->add_flag("--no-trunc", flags->no_trunc, "Whole commands and ids");
+  c->add_option("--format", flags->format, "table or json")
+      ->check(CLI::IsMember({"table", "json"}));
+  c->add_option("--status", flags->statuses, "Only containers in this state")
+      ->allow_extra_args(false);
+  c->add_option("services", flags->services, "Only these");
+  c->callback([&, flags] { run = [&, flags] { return ps(globals, *flags); }; });
+}
+
+}  // namespace pcompose::cli

@@ -1,0 +1,15 @@
+// Columns of text.
+#pragma once
+
+#include <string>
+#include <vector>
+
+namespace pcompose::cli {
+
+// Left-aligned columns, three spaces between, no trailing spaces; the first row is the head.
+std::string format_table(const std::vector<std::vector<std::string>>& rows);
+
+// "2 minutes", "About an hour", as docker words durations.
+std::string words_of_duration(long seconds);
+
+}  // namespace pcompose::cli

@@ -1,0 +1,95 @@
+#include <chrono>
+#include <memory>
+
+#include <fmt/format.h>
+
+#include "base/error.h"
+#include "cli/attach.h"
+#include "cli/command.h"
+#include "compose/json.h"
+#include "scheduler/control_client.h"
+#include "scheduler/view.h"
+
+namespace pcompose::cli {
+namespace {
+
+struct UpFlags {
+  bool detach = false, wait = false, force_recreate = false, no_recreate = false, no_deps = false;
+  bool remove_orphans = false, no_start = false;
+  int timeout = -1, wait_timeout = -1;
+  LogFormat logs;
+  std::vector<std::string> services;
+};
+
+// Every missing image at once, before anything is touched.
+void require_images(const Roots& roots, const compose::Project& project) {
+  std::vector<std::string> references;
+  for (const auto& [name, s] : project.services) references.push_back(s.image);
+  auto missing = scheduler::missing_images(roots, references);
+  std::vector<Diagnostic> diagnostics;
+  for (const auto& [name, s] : project.services) {
+    if (std::find(missing.begin(), missing.end(), s.image) == missing.end()) continue;
+    diagnostics.push_back(
+        {s.origin("image"), "services." + name + ".image",
+         "there is no image " + s.image + " here; load it: pcompose image load FILE|DIR"});
+  }
+  if (!diagnostics.empty()) throw ComposeError(std::move(diagnostics));
+}
+
+json::object request(const compose::Project& project, const UpFlags& flags,
+                     const Globals& globals) {
+  json::object body{{"project", compose::to_json(project)},
+                    {"services", to_array(flags.services)},
+                    {"no_deps", flags.no_deps},
+                    {"force_recreate", flags.force_recreate},
+                    {"no_recreate", flags.no_recreate},
+                    {"remove_orphans", flags.remove_orphans},
+                    {"no_start", flags.no_start},
+                    {"wait", flags.wait},
+                    {"dry_run", globals.dry_run}};
+  if (flags.timeout >= 0) body["timeout"] = flags.timeout;
+  if (flags.wait_timeout >= 0) body["wait_timeout"] = flags.wait_timeout;
+  return body;
+}
+
+int up(const Globals& globals, const UpFlags& flags) {
+  compose::Project project = load_project(globals, flags.services);
+  Roots roots = Roots::from_environment();
+  require_images(roots, project);
+  scheduler::ControlClient client(roots, project.name);
+  Progress progress(globals);
+  auto result = client.call(
+      "/v1/up", request(project, flags, globals),
+      [&](const json::object& event) { progress.show(event); }, scheduler::Start::if_missing);
+  int code = report(result);
+  if (code != 0 || flags.detach || flags.wait || flags.no_start || globals.dry_run) return code;
+  return attach(globals, roots, project.name, flags.services, flags.logs);
+}
+
+}  // namespace
+
+void add_up(CLI::App& app, Globals& globals, Run& run) {
+  auto flags = std::make_shared<UpFlags>();
+  CLI::App* c = app.add_subcommand("up", "Create and start containers");
+  c->add_flag("-d,--detach", flags->detach, "Return once everything is started");
+  c->add_flag("--wait", flags->wait, "Return once everything is running or healthy; implies -d");
+  c->add_option("--wait-timeout", flags->wait_timeout, "Give up waiting after this many seconds")
+      ->check(CLI::NonNegativeNumber);
+  auto* force = c->add_flag("--force-recreate", flags->force_recreate,
+                            "Recreate containers even where nothing changed");
+  c->add_flag("--no-recreate", flags->no_recreate, "Only start containers that exist")
+      ->excludes(force);
+  c->add_flag("--no-deps", flags->no_deps, "Leave out what the services depend on");
+  c->add_flag("--no-start", flags->no_start, "Create only");
+  c->add_flag("--remove-orphans", flags->remove_orphans,
+              "Remove containers of services the file does not have");
+  c->add_option("-t,--timeout", flags->timeout,
+                "Seconds before SIGKILL where a container has to stop");
+  c->add_flag("--no-color", flags->logs.no_color, "Plain log prefixes");
+  c->add_flag("--no-log-prefix", flags->logs.no_prefix, "Log lines without prefix");
+  c->add_flag("--timestamps", flags->logs.timestamps, "The time before each log line");
+  c->add_option("services", flags->services, "Only these and what they depend on");
+  c->callback([&, flags] { run = [&, flags] { return up(globals, *flags); }; });
+}
+
+}  // namespace pcompose::cli

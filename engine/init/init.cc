@@ -1,0 +1,55 @@
+// pcompose-init: PID 1 of a container with `init: true`. Starts the program, forwards signals to it, reaps what is
+// left by its descendants, and ends with its status.
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+namespace {
+
+// Everything but what the kernel sends for our own faults, and SIGCHLD.
+sigset_t forwarded_signals() {
+  sigset_t set;
+  sigfillset(&set);
+  for (int s : {SIGFPE, SIGILL, SIGSEGV, SIGBUS, SIGABRT, SIGTRAP, SIGSYS, SIGTTIN, SIGTTOU}) sigdelset(&set, s);
+  return set;
+}
+
+[[noreturn]] void run(char** argv, const sigset_t& before) {
+  sigprocmask(SIG_SETMASK, &before, nullptr);
+  // Its own group in the foreground, so that Ctrl-C of a terminal reaches it and not us.
+  setpgid(0, 0);
+  signal(SIGTTOU, SIG_IGN);
+  tcsetpgrp(0, getpgrp());
+  signal(SIGTTOU, SIG_DFL);
+  execvp(argv[0], argv);
+  int error = errno;
+  const char* why = strerror(error);
+  for (const char* part : {"pcompose-init: ", static_cast<const char*>(argv[0]), ": ", why, "\n"}) {
+    if (write(2, part, strlen(part)) < 0) break;
+  }
+  _exit(error == ENOENT ? 127 : 126);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  char** program = argv + 1;
+  if (argc > 1 && strcmp(argv[1], "--") == 0) ++program;
+  if (*program == nullptr) return 2;
+  sigset_t set = forwarded_signals();
+  sigset_t before;
+  sigprocmask(SIG_SETMASK, &set, &before);
+  pid_t child = fork();
+  if (child < 0) return 1;
+  if (child == 0) run(program, before);
+  for (;;) {
+    int signal_number = sigwaitinfo(&set, nullptr);
+    if (signal_number > 0 && signal_number != SIGCHLD) kill(child, signal_number);
+    int status = 0;
+    for (pid_t pid; (pid = waitpid(-1, &status, WNOHANG)) > 0;) {
+      if (pid == child) return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+    }
+  }
+}

@@ -1,0 +1,110 @@
+#include "scheduler/view.h"
+
+#include <algorithm>
+#include <unistd.h>
+
+#include "base/json.h"
+#include "base/pidfd.h"
+#include "compose/json.h"
+#include "netns/network_store.h"
+
+namespace pcompose::scheduler {
+namespace {
+
+void add_ports(ContainerView& view, const compose::Service& service,
+               netns::NetworkStore& networks) {
+  for (const auto& p : networks.ports_of(view.row.id)) {
+    view.ports.push_back(
+        {p.host.str(), p.target_port, p.port, std::string(netns::protocol_name(p.protocol))});
+  }
+  for (const std::string& exposed : service.expose) {
+    size_t slash = exposed.find('/');
+    auto target = static_cast<uint16_t>(std::strtoul(exposed.c_str(), nullptr, 10));
+    bool published = std::any_of(view.ports.begin(), view.ports.end(),
+                                 [&](const auto& p) { return p.target == target; });
+    std::string protocol = slash == std::string::npos ? "tcp" : exposed.substr(slash + 1);
+    if (!published) view.ports.push_back({"", target, 0, protocol});
+  }
+}
+
+void hold_against_kernel(ContainerRow& row) {
+  if (row.status != Status::running || row.pid == 0) return;
+  auto start = process_start_time(row.pid);
+  if (start && *start == row.pid_start) return;
+  row.status = Status::exited;
+  row.exit_code = 255;
+  row.error = "ended while nobody looked after it";
+}
+
+}  // namespace
+
+std::vector<ContainerView> view_project(const Roots& roots, const std::string& project) {
+  std::vector<ContainerView> out;
+  if (::access(roots.database().c_str(), F_OK) != 0) return out;
+  Database db(roots.database());
+  StateStore store(db, boot_id());
+  netns::NetworkStore networks(db, boot_id());
+  std::map<std::string, std::string> network_names;
+  for (const auto& n : networks.networks()) network_names[n.id] = n.name;
+  for (auto& row : store.containers(project)) {
+    ContainerView view;
+    view.row = std::move(row);
+    hold_against_kernel(view.row);
+    compose::Service service = compose::service_from_json(json::parse(view.row.service_json));
+    view.labels = service.labels;
+    view.log_directory = roots.state + "/containers/" + view.row.id + "/log";
+    if (view.row.status == Status::running) add_ports(view, service, networks);
+    for (const auto& e : networks.endpoints_of(view.row.id))
+      view.networks.push_back(network_names[e.network]);
+    out.push_back(std::move(view));
+  }
+  std::sort(out.begin(), out.end(),
+            [](const auto& a, const auto& b) { return a.row.name < b.row.name; });
+  return out;
+}
+
+std::optional<compose::Project> stored_project(const Roots& roots, const std::string& project) {
+  if (::access(roots.database().c_str(), F_OK) != 0) return std::nullopt;
+  Database db(roots.database());
+  StateStore store(db, boot_id());
+  auto row = store.project(project);
+  if (!row) return std::nullopt;
+  return compose::project_from_json(json::parse(row->json));
+}
+
+std::vector<ImageView> view_images(const Roots& roots) {
+  Database db(roots.database());
+  engine::ImageStore store(db, roots);
+  std::vector<ImageView> out;
+  for (const auto& tag : store.tags()) {
+    auto image = store.by_id(tag.image_id);
+    if (!image) continue;
+    std::string familiar = engine::familiar_reference(tag.reference);
+    size_t colon = familiar.rfind(':');
+    bool tagged = colon != std::string::npos && familiar.find('/', colon) == std::string::npos;
+    out.push_back({tagged ? familiar.substr(0, colon) : familiar,
+                   tagged ? familiar.substr(colon + 1) : "<none>", image->id, image->size,
+                   image->created});
+  }
+  return out;
+}
+
+std::vector<std::string> load_image(const Roots& roots, const std::string& source,
+                                    const std::string& name) {
+  Database db(roots.database());
+  engine::ImageStore store(db, roots);
+  return store.load(source, name);
+}
+
+std::vector<std::string> missing_images(const Roots& roots,
+                                        const std::vector<std::string>& references) {
+  Database db(roots.database());
+  engine::ImageStore store(db, roots);
+  std::vector<std::string> out;
+  for (const std::string& r : references) {
+    if (!store.find(r)) out.push_back(r);
+  }
+  return out;
+}
+
+}  // namespace pcompose::scheduler

@@ -1,0 +1,49 @@
+// What read-only commands show: rows of the database, held against the kernel. Needs no supervisor.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "base/roots.h"
+#include "compose/project.h"
+#include "engine/images.h"
+#include "scheduler/state_store.h"
+
+namespace pcompose::scheduler {
+
+struct PublishedPort {
+  std::string url;  // host address; "0.0.0.0" for all
+  uint16_t target = 0;
+  uint16_t published = 0;  // 0: exposed only
+  std::string protocol;
+};
+
+struct ContainerView {
+  ContainerRow row;
+  std::vector<PublishedPort> ports;
+  std::vector<std::string> networks;
+  std::map<std::string, std::string> labels;
+  std::string log_directory;
+};
+
+// The containers of a project by name. A row that says "running" whose process is gone (keeper and
+// supervisor were both killed) shows as exited. Throws Error.
+std::vector<ContainerView> view_project(const Roots& roots, const std::string& project);
+
+// The stored project; nullopt where it was never up, or is down.
+std::optional<compose::Project> stored_project(const Roots& roots, const std::string& project);
+
+// What `image` commands do.
+struct ImageView {
+  std::string repository, tag, id;
+  int64_t size = 0;
+  std::string created;
+};
+std::vector<ImageView> view_images(const Roots& roots);
+std::vector<std::string> load_image(const Roots& roots, const std::string& source,
+                                    const std::string& name);
+// The images of these references that are not here.
+std::vector<std::string> missing_images(const Roots& roots,
+                                        const std::vector<std::string>& references);
+
+}  // namespace pcompose::scheduler
