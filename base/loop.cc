@@ -93,6 +93,8 @@ bool is_cancellation(const std::exception_ptr& error) {
     std::rethrow_exception(error);
   } catch (const boost::system::system_error& e) {
     return e.code() == asio::error::operation_aborted;
+  } catch (const asio::multiple_exceptions& e) {
+    return is_cancellation(e.first_exception());  // both sides of a || were cancelled
   } catch (...) {
     return false;
   }

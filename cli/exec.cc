@@ -1,6 +1,7 @@
 #include <csignal>
 #include <memory>
 #include <poll.h>
+#include <set>
 #include <sys/ioctl.h>
 #include <termios.h>
 #include <unistd.h>
@@ -115,6 +116,41 @@ int exec(const Globals& globals, const ExecFlags& flags) {
 
 }  // namespace
 
+std::vector<std::string> cut_command(int& argc, char** argv) {
+  static const std::set<std::string> kWithValue = {"-f",
+                                                   "--file",
+                                                   "-p",
+                                                   "--project-name",
+                                                   "--project-directory",
+                                                   "--workdir",
+                                                   "--env-file",
+                                                   "--profile",
+                                                   "--progress",
+                                                   "--ansi",
+                                                   "-u",
+                                                   "--user",
+                                                   "-w",
+                                                   "-e",
+                                                   "--env",
+                                                   "--index"};
+  bool in_exec = false;
+  for (int i = 1; i < argc; ++i) {
+    std::string word = argv[i];
+    if (word.starts_with("-") && word != "-") {
+      if (kWithValue.contains(word)) ++i;
+      continue;
+    }
+    if (in_exec) {
+      std::vector<std::string> words(argv + i, argv + argc);
+      argc = i;
+      return words;
+    }
+    if (word != "exec") return {};
+    in_exec = true;
+  }
+  return {};
+}
+
 void add_exec(CLI::App& app, Globals& globals, Run& run) {
   auto flags = std::make_shared<ExecFlags>();
   CLI::App* c = app.add_subcommand("exec", "Run a command in a running container");
@@ -124,12 +160,12 @@ void add_exec(CLI::App& app, Globals& globals, Run& run) {
   c->add_option("-w,--workdir", flags->directory, "Working directory");
   c->add_option("-e,--env", flags->environment, "Set a variable: K=V, or K from our environment")
       ->allow_extra_args(false);
-  c->add_option("service", flags->words, "Service and command");
-  c->prefix_command();  // what follows the service belongs to the command
-  c->callback([&, flags, c] {
-    for (const std::string& word : c->remaining()) flags->words.push_back(word);
+  // Service and command do not go through the parser: see cut_command().
+  c->callback([&, flags] {
+    flags->words = globals.command_words;
     run = [&, flags] { return exec(globals, *flags); };
   });
+  c->footer("SERVICE COMMAND [ARG...] follow the options.");
 }
 
 }  // namespace pcompose::cli

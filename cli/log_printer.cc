@@ -2,9 +2,9 @@
 
 #include <algorithm>
 #include <cstdio>
-#include <tuple>
 #include <poll.h>
 #include <sys/inotify.h>
+#include <tuple>
 #include <unistd.h>
 
 #include <fmt/format.h>

@@ -50,6 +50,7 @@ int run_command(int argc, char** argv) {
   CLI::App app("pcompose runs compose files, without a daemon", "pcompose");
   Globals globals;
   Run run;
+  globals.command_words = cut_command(argc, argv);
   add_globals(app, globals);
   add_up(app, globals, run);
   add_down(app, globals, run);

@@ -39,6 +39,30 @@ std::vector<std::string> strings(const json::object& request, const char* key) {
   return out;
 }
 
+std::string text_of(const std::exception_ptr& error) {
+  try {
+    std::rethrow_exception(error);
+  } catch (const std::exception& e) {
+    return e.what();
+  }
+}
+
+// What is wrong besides the first failure. One cause may fail several nodes; it is told once.
+std::vector<std::string> further_failures(const std::vector<std::exception_ptr>& failures) {
+  std::vector<std::string> out;
+  std::string first = failures.empty() ? "" : text_of(failures.front());
+  for (size_t i = 1; i < failures.size(); ++i) {
+    std::string text = text_of(failures[i]);
+    std::string cause = text.substr(0, text.find('\n'));
+    size_t place = cause.rfind(": ");
+    if (place != std::string::npos) cause = cause.substr(place + 2);
+    bool told = first.find(cause) != std::string::npos;
+    for (const std::string& o : out) told = told || o.find(cause) != std::string::npos;
+    if (!told) out.push_back(std::move(text));
+  }
+  return out;
+}
+
 bool flag(const json::object& request, const char* key) {
   const auto* value = request.if_contains(key);
   return value != nullptr && value->is_bool() && value->as_bool();
@@ -126,17 +150,18 @@ Task<> Supervisor::run_plan(const Plan& plan, ProgressSink& progress) {
   ExecutionResult result = co_await execution.run();
   execution_ = nullptr;
   store_.flush();
-  for (size_t i = 1; i < result.failures.size(); ++i) {
-    try {
-      std::rethrow_exception(result.failures[i]);
-    } catch (const std::exception& e) {
-      progress.line({{"error", e.what()}});
-    }
-  }
+  co_await unpark();
+  for (const std::string& text : further_failures(result.failures))
+    progress.line({{"error", text}});
   if (!result.failures.empty()) std::rethrow_exception(result.failures.front());
   bool cut = std::any_of(result.outcomes.begin(), result.outcomes.end(),
                          [](Outcome o) { return o == Outcome::pending; });
   if (cut) throw Error("cancelled").exit_code(130);
+}
+
+// What was prepared for a start that did not come must not wait for ever.
+Task<> Supervisor::unpark() {
+  for (auto& [name, r] : replicas_) co_await r->unpark();
 }
 
 void Supervisor::cancel_command() {

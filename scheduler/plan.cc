@@ -9,8 +9,8 @@ namespace pcompose::scheduler {
 namespace {
 
 struct Describe {
-  std::string operator()(const CreateNetwork& o) const { return "create network " + o.key; }
-  std::string operator()(const CreateVolume& o) const { return "create volume " + o.key; }
+  std::string operator()(const CreateNetwork& o) const { return "create network " + o.name; }
+  std::string operator()(const CreateVolume& o) const { return "create volume " + o.name; }
   std::string operator()(const CreateContainer& o) const {
     return "create container " + o.replica.name;
   }

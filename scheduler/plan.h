@@ -21,10 +21,12 @@ struct ReplicaRef {
 };
 
 struct CreateNetwork {
-  std::string key;
+  std::string key;   // in the file
+  std::string name;  // of the network itself
 };
 struct CreateVolume {
   std::string key;
+  std::string name;
 };
 struct CreateContainer {
   ReplicaRef replica;

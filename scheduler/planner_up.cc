@@ -52,7 +52,7 @@ class UpPlanner {
     const auto& network = project_.networks.at(key);
     if (network.external || observed_.networks.contains(network.name)) return std::nullopt;
     auto [it, fresh] = networks_.try_emplace(key, 0);
-    if (fresh) it->second = add(CreateNetwork{key}, "new", {});
+    if (fresh) it->second = add(CreateNetwork{key, network.name}, "new", {});
     return it->second;
   }
 
@@ -62,7 +62,7 @@ class UpPlanner {
     if (found->second.external || observed_.volumes.contains(found->second.name))
       return std::nullopt;
     auto [it, fresh] = volumes_.try_emplace(key, 0);
-    if (fresh) it->second = add(CreateVolume{key}, "new", {});
+    if (fresh) it->second = add(CreateVolume{key, found->second.name}, "new", {});
     return it->second;
   }
 

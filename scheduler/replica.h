@@ -58,6 +58,8 @@ class Replica {
   Task<> prepare();
   // Late mounts, identity, program. Returns when it runs. Throws Error with the service's position.
   Task<> start();
+  // Prepared -> created: gives up the parked child and its network.
+  Task<> unpark();
   // Signal, grace, SIGKILL; returns when it is down. Stays down until start().
   Task<> stop(std::optional<Duration> grace);
   // SIGKILL, and no restart.

@@ -1,4 +1,5 @@
 // Created -> prepared.
+#include <csignal>
 #include <fcntl.h>
 #include <filesystem>
 #include <sys/stat.h>
@@ -103,6 +104,13 @@ engine::ContainerSpec Replica::describe() {
     spec.mounts.push_back(init);
   }
   return spec;
+}
+
+Task<> Replica::unpark() {
+  if (!parked_) co_return;
+  Pidfd(std::move(parked_->pidfd)).send_signal(SIGKILL);
+  parked_.reset();
+  co_await release_network();
 }
 
 Task<> Replica::prepare() {

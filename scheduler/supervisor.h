@@ -75,6 +75,7 @@ class Supervisor final : public Runtime {
   Desired desired();
   Task<> reserve_ports(const Plan& plan);
   Task<> run_plan(const Plan& plan, ProgressSink& progress);
+  Task<> unpark();
   void remember(const compose::Project& project);
 
   Task<> create_network(const std::string& key);

@@ -12,7 +12,8 @@ namespace {
 sigset_t forwarded_signals() {
   sigset_t set;
   sigfillset(&set);
-  for (int s : {SIGFPE, SIGILL, SIGSEGV, SIGBUS, SIGABRT, SIGTRAP, SIGSYS, SIGTTIN, SIGTTOU}) sigdelset(&set, s);
+  const int faults[] = {SIGFPE, SIGILL, SIGSEGV, SIGBUS, SIGABRT, SIGTRAP, SIGSYS, SIGTTIN, SIGTTOU};
+  for (int s : faults) sigdelset(&set, s);
   return set;
 }
 
@@ -26,7 +27,8 @@ sigset_t forwarded_signals() {
   execvp(argv[0], argv);
   int error = errno;
   const char* why = strerror(error);
-  for (const char* part : {"pcompose-init: ", static_cast<const char*>(argv[0]), ": ", why, "\n"}) {
+  const char* parts[] = {"pcompose-init: ", argv[0], ": ", why, "\n"};
+  for (const char* part : parts) {
     if (write(2, part, strlen(part)) < 0) break;
   }
   _exit(error == ENOENT ? 127 : 126);
