@@ -1,0 +1,119 @@
+#include "engine/images/manifest.h"
+
+#include <fmt/format.h>
+
+#include "base/error.h"
+#include "base/sha256.h"
+#include "engine/images/config.h"
+#include "engine/images/reference.h"
+#include "engine/images/report.h"
+
+namespace pcompose::engine {
+namespace {
+
+constexpr size_t kMaxDocument = 4U << 20U;  // what registries allow for a manifest
+// As docker: so many short names are what fits into the page of mount(2)'s options.
+constexpr size_t kMaxLayers = 127;
+
+std::string string_at(const json::object& object, std::string_view key, const std::string& what) {
+  const json::value* value = object.if_contains(key);
+  if (value == nullptr || !value->is_string())
+    throw Error(fmt::format("{}: \"{}\" is not a string", what, key));
+  return std::string(value->get_string());
+}
+
+// [{"Config": "<digest>.json", "RepoTags": ["web:1"], "Layers": ["<id>/layer.tar", …]}, …]
+SourceImage read_docker_image(BlobSource& source, const json::value& value) {
+  if (!value.is_object()) throw Error("manifest.json: an image is not an object");
+  const json::object& object = value.get_object();
+  SourceImage image;
+  std::string path = string_at(object, "Config", "manifest.json");
+  image.config = source.read(path, kMaxDocument);
+  image.config_digest = "sha256:" + sha256_hex(image.config);
+  std::string stem = path.substr(path.rfind('/') + 1);
+  if (stem.ends_with(".json")) stem.resize(stem.size() - 5);
+  if (is_hex(stem, 64) && "sha256:" + stem != image.config_digest) {
+    throw Error(fmt::format("{} is damaged: expected sha256:{}, found {}", path, stem,
+                            image.config_digest));
+  }
+  const json::value* tags = object.if_contains("RepoTags");
+  if (tags != nullptr && tags->is_array()) {
+    for (const json::value& tag : tags->get_array()) {
+      if (tag.is_string()) image.references.emplace_back(tag.get_string());
+    }
+  }
+  const json::value* layers = object.if_contains("Layers");
+  if (layers != nullptr && layers->is_array()) {
+    for (const json::value& layer : layers->get_array()) {
+      if (!layer.is_string()) throw Error("manifest.json: a layer is not a string");
+      image.layers.push_back({std::string(layer.get_string()), "", -1, "", ""});
+    }
+  }
+  number_layers(image);
+  return image;
+}
+
+}  // namespace
+
+Platform Platform::host() {
+#if defined(__x86_64__)
+  return {"linux", "amd64"};
+#elif defined(__aarch64__)
+  return {"linux", "arm64"};
+#elif defined(__riscv) && __riscv_xlen == 64
+  return {"linux", "riscv64"};
+#elif defined(__powerpc64__) && defined(__LITTLE_ENDIAN__)
+  return {"linux", "ppc64le"};
+#elif defined(__s390x__)
+  return {"linux", "s390x"};
+#elif defined(__arm__)
+  return {"linux", "arm"};
+#else
+  return {"linux", "386"};
+#endif
+}
+
+void number_layers(SourceImage& image) {
+  ImageDocument document = parse_image_document(image.config);
+  if (document.diff_ids.size() != image.layers.size()) {
+    throw Error(fmt::format("the image {} has {} layers, its configuration knows {}",
+                            image.config_digest, image.layers.size(), document.diff_ids.size()));
+  }
+  if (image.layers.empty())
+    throw Error(fmt::format("the image {} has no layers", image.config_digest));
+  if (image.layers.size() > kMaxLayers) {
+    throw Error(fmt::format("the image {} has {} layers; {} can be stacked", image.config_digest,
+                            image.layers.size(), kMaxLayers));
+  }
+  std::string parent;
+  for (size_t i = 0; i < image.layers.size(); ++i) {
+    image.layers[i].diff_id = document.diff_ids[i].substr(7);
+    image.layers[i].chain_id = parent = chain_id(parent, image.layers[i].diff_id);
+  }
+}
+
+std::vector<SourceImage> read_docker_archive(BlobSource& source) {
+  json::value manifest = parse_json(source.read("manifest.json", kMaxDocument), "manifest.json");
+  if (!manifest.is_array()) throw Error("manifest.json is not a list of images");
+  std::vector<SourceImage> images;
+  for (const json::value& value : manifest.get_array())
+    images.push_back(read_docker_image(source, value));
+  return images;
+}
+
+std::vector<SourceImage> read_source(BlobSource& source, const Platform& platform) {
+  std::vector<SourceImage> images;
+  // Newer docker writes both; the layout has a digest for everything.
+  if (source.has("index.json")) {
+    images = read_oci_layout(source, platform);
+  } else if (source.has("manifest.json")) {
+    images = read_docker_archive(source);
+  } else {
+    throw Error(
+        "it holds no image: neither index.json (OCI layout) nor manifest.json (docker save)");
+  }
+  if (images.empty()) throw Error("it holds no image");
+  return images;
+}
+
+}  // namespace pcompose::engine

@@ -1,0 +1,68 @@
+#include "engine/images/unpack.h"
+
+#include <limits>
+
+#include <fmt/format.h>
+
+#include "base/error.h"
+
+namespace pcompose::engine {
+namespace {
+
+// Headers and padding come on top of the files' bytes.
+uint64_t stream_limit(const LayerLimits& limits) { return limits.bytes + limits.entries * 4096; }
+
+void check_blob(DigestStream& raw, const LayerDigests& expected) {
+  if (expected.blob.empty()) return;
+  if (expected.blob_size >= 0 && raw.size() != static_cast<uint64_t>(expected.blob_size)) {
+    throw Error(fmt::format("blob sha256:{}: expected {} bytes, found {}", expected.blob,
+                            expected.blob_size, raw.size()));
+  }
+  std::string found = raw.hex();
+  if (found != expected.blob) {
+    throw Error(fmt::format("blob sha256:{0} is damaged: expected sha256:{0}, found sha256:{1}",
+                            expected.blob, found));
+  }
+}
+
+UnpackedLayer write_entries(ByteStream& plain, int root, LayerLimits limits, Ownership ownership) {
+  TarReader reader(plain);
+  LayerWriter writer(root, limits, ownership);
+  while (reader.next()) {
+    writer.add(reader.entry(), [&reader](TarData& piece) { return reader.data(piece); });
+  }
+  writer.finish();
+  return {writer.bytes(), writer.entries()};
+}
+
+}  // namespace
+
+UnpackedLayer unpack_layer(ByteStream& blob, const LayerDigests& expected, int root,
+                           LayerLimits limits, Ownership ownership) {
+  uint64_t most =
+      expected.blob_size >= 0 ? static_cast<uint64_t>(expected.blob_size) : stream_limit(limits);
+  DigestStream raw(blob, "blob sha256:" + expected.blob, most);
+  UnpackedLayer out;
+  std::string found;
+  try {
+    auto inflated = inflate(raw);
+    DigestStream plain(*inflated, "the layer sha256:" + expected.diff_id, stream_limit(limits));
+    out = write_entries(plain, root, limits, ownership);
+    plain.drain();  // padding behind the archive's end belongs to the digest
+    found = plain.hex();
+  } catch (const Error&) {
+    raw.drain();
+    check_blob(raw, expected);
+    throw;
+  }
+  check_blob(raw, expected);
+  if (found != expected.diff_id) {
+    throw Error(
+        fmt::format("the layer's content is not what the image says: expected sha256:{}, "
+                    "found sha256:{}",
+                    expected.diff_id, found));
+  }
+  return out;
+}
+
+}  // namespace pcompose::engine

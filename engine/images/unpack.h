@@ -1,0 +1,28 @@
+// One layer: from its blob to a directory, verified on the way.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "engine/images/layer_writer.h"
+#include "engine/images/stream.h"
+
+namespace pcompose::engine {
+
+struct LayerDigests {
+  std::string diff_id;  // of the plain tar, 64 hexadecimal digits
+  std::string blob;     // of what is read, or "" where the format does not say
+  int64_t blob_size = -1;
+};
+
+struct UnpackedLayer {
+  uint64_t bytes = 0;
+  uint64_t entries = 0;
+};
+
+// Reads `blob` to its end and writes its entries beneath `root`, an empty directory. Throws Error:
+// the blob's digest first, since damage shows in many other ways. `root` is then incomplete.
+UnpackedLayer unpack_layer(ByteStream& blob, const LayerDigests& expected, int root,
+                           LayerLimits limits, Ownership ownership);
+
+}  // namespace pcompose::engine
