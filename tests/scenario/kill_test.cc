@@ -1,0 +1,148 @@
+// kill -9 of each of our processes at any time.
+#include <csignal>
+
+#include "base/fd.h"
+#include "base/pidfd.h"
+#include "tests/scenario/stack.h"
+
+namespace pcompose::test {
+namespace {
+
+class KillTest : public StackTest {
+ protected:
+  void kill_supervisor() {
+    pid_t pid = 0;
+    ASSERT_TRUE(eventually([&] { return (pid = supervisor()) != 0; }));
+    Pidfd::open(pid).send_signal(SIGKILL);
+  }
+};
+
+TEST_F(KillTest, NoLogLineIsLostOrRepeatedOverFiftyKills) {
+  constexpr int kLines = 600000;
+  compose("services:\n  w:\n    image: busybox\n    command: seq 1 " + std::to_string(kLines) +
+          "\n");
+  expect(0, {"up", "-d"});
+  for (int i = 0; i < 50; ++i) {
+    kill_supervisor();
+    ::usleep(static_cast<useconds_t>(1000 + (i * 7919) % 20000));
+  }
+  ASSERT_TRUE(eventually([&] { return state("w") == "exited"; }, std::chrono::seconds(60)));
+  auto all = lines("w");
+  ASSERT_EQ(all.size(), static_cast<size_t>(kLines));
+  for (int i = 0; i < kLines; ++i) ASSERT_EQ(all[static_cast<size_t>(i)], std::to_string(i + 1));
+}
+
+TEST_F(KillTest, AContainerThatEndsWhileNoSupervisorLivesKeepsItsLastWordsAndCode) {
+  compose(
+      "services:\n  w:\n    image: busybox\n    command: sh -c 'sleep 0.3; echo last words; exit "
+      "7'\n");
+  expect(0, {"up", "-d"});
+  // Kill it so often that some kill meets the end.
+  for (int i = 0; i < 20; ++i) {
+    if (pid_t pid = supervisor(); pid != 0) Pidfd::open(pid).send_signal(SIGKILL);
+    ::usleep(30000);
+  }
+  ASSERT_TRUE(eventually([&] { return state("w") == "exited"; }));
+  EXPECT_EQ(ps()["w"].at("ExitCode").as_int64(), 7);
+  EXPECT_EQ(lines("w"), std::vector<std::string>{"last words"});
+}
+
+TEST_F(KillTest, ContainersHealthRestartAndNamesGoOn) {
+  compose(R"(services:
+  db:
+    image: busybox
+    command: sh -c 'while :; do sleep 0.1; done'
+    healthcheck: {test: "test -e /out/ok", interval: 200ms, retries: 1}
+    volumes: [./out:/out]
+  flaky:
+    image: busybox
+    command: sh -c 'sleep 0.2; exit 1'
+    restart: always
+  asker:
+    image: busybox
+    command: sh -c 'while :; do nslookup db >/dev/null || echo failed; done'
+    stop_grace_period: 0s
+)");
+  write("out/ok", "");
+  expect(0, {"up", "-d"});
+  ASSERT_TRUE(eventually([&] { return health("db") == "healthy"; }));
+  for (int i = 0; i < 10; ++i) {
+    kill_supervisor();
+    ::usleep(100000);
+  }
+  write("out/bad", "");
+  ::unlink(file("out/ok").c_str());
+  EXPECT_TRUE(eventually([&] { return health("db") == "unhealthy"; }, std::chrono::seconds(3)));
+  EXPECT_TRUE(eventually([&] { return state("flaky") == "running"; }, std::chrono::seconds(10)));
+  EXPECT_EQ(lines("asker"), std::vector<std::string>{});
+}
+
+TEST_F(KillTest, TheKeeperIsReplaced) {
+  compose(R"(services:
+  w: {image: busybox, command: sh -c 'while :; do echo tick; sleep 0.1; done', stop_grace_period: 0s}
+  job: {image: busybox, command: sh -c 'sleep 1; exit 5'}
+)");
+  expect(0, {"up", "-d"});
+  pid_t first = keeper();
+  ASSERT_NE(first, 0);
+  Pidfd::open(first).send_signal(SIGKILL);
+  ASSERT_TRUE(eventually([&] { return keeper() != 0 && keeper() != first; }));
+  EXPECT_EQ(state("w"), "running");
+  EXPECT_EQ(expect(0, {"exec", "-T", "w", "echo", "works"}).out, "works\n");
+  ASSERT_TRUE(eventually([&] { return state("job") == "exited"; }));
+  EXPECT_EQ(ps()["job"].at("ExitCode").as_int64(), 5);
+  kill_supervisor();
+  EXPECT_TRUE(
+      eventually([&] { return pcompose({"exec", "-T", "w", "echo", "works"}).out == "works\n"; }));
+}
+
+TEST_F(KillTest, BothKilledTheNextCommandFindsTheContainers) {
+  compose("services:\n  w: {image: busybox, command: sleep 1000}\n");
+  expect(0, {"up", "-d"});
+  pid_t k = keeper(), s = supervisor();
+  Pidfd::open(k).send_signal(SIGKILL);
+  Pidfd::open(s).send_signal(SIGKILL);
+  expect(0, {"up", "-d"});
+  EXPECT_EQ(state("w"), "running");
+}
+
+TEST_F(KillTest, TheNextUpFinishesWhatAKilledClientBegan) {
+  compose(R"(services:
+  slow: {image: busybox, command: sleep 0.3}
+  w:
+    image: busybox
+    command: sleep 1000
+    depends_on: {slow: {condition: service_completed_successfully}}
+)");
+  for (int delay : {1, 5, 10, 20, 40, 80}) {
+    Child up = start_pcompose({"up", "-d"}, "killed");
+    ::usleep(static_cast<useconds_t>(delay * 1000));
+    up.pidfd().send_signal(SIGKILL);
+    up.wait();
+    expect(0, {"up", "-d"});
+    EXPECT_EQ(state("w"), "running");
+    expect(0, {"down"});
+  }
+}
+
+TEST_F(KillTest, UpGoesOnWhenTheSupervisorDiesInIt) {
+  compose(R"(services:
+  slow: {image: busybox, command: sleep 0.3}
+  w:
+    image: busybox
+    command: sleep 1000
+    depends_on: {slow: {condition: service_completed_successfully}}
+)");
+  for (int delay : {5, 20, 60, 150}) {
+    Child up = start_pcompose({"up", "-d"}, "going");
+    ::usleep(static_cast<useconds_t>(delay * 1000));
+    if (pid_t pid = supervisor(); pid != 0) Pidfd::open(pid).send_signal(SIGKILL);
+    ASSERT_TRUE(eventually([&] { return up.pidfd().ended(); }));
+    EXPECT_EQ(up.wait().code(), 0) << read_file(file("going.err"));
+    EXPECT_EQ(state("w"), "running");
+    expect(0, {"down"});
+  }
+}
+
+}  // namespace
+}  // namespace pcompose::test

@@ -1,0 +1,225 @@
+#include <csignal>
+#include <fcntl.h>
+#include <fstream>
+
+#include "tests/scenario/stack.h"
+
+namespace pcompose::test {
+namespace {
+
+class LifecycleTest : public StackTest {};
+
+constexpr const char* kWeb = R"(services:
+  web:
+    image: busybox
+    command: sh -c 'echo hello; echo oops >&2; exec sleep 1000'
+)";
+
+TEST_F(LifecycleTest, GoesUpAndDown) {
+  compose(kWeb);
+  Result up = expect(0, {"up", "-d"});
+  EXPECT_NE(up.err.find("-web-1  Started"), std::string::npos) << up.err;
+  EXPECT_EQ(state("web"), "running");
+  ASSERT_TRUE(eventually([&] { return lines("web").size() == 2; }));
+  Result down = expect(0, {"down"});
+  EXPECT_NE(down.err.find("-web-1  Removed"), std::string::npos) << down.err;
+  EXPECT_TRUE(ps().empty());
+}
+
+TEST_F(LifecycleTest, ASecondUpDoesNothing) {
+  compose(kWeb);
+  expect(0, {"up", "-d"});
+  std::string id(ps()["web"].at("ID").as_string());
+  EXPECT_EQ(expect(0, {"up", "-d"}).err, "");
+  EXPECT_EQ(ps()["web"].at("ID").as_string(), id);
+}
+
+TEST_F(LifecycleTest, AChangedServiceIsMadeAnew) {
+  compose(kWeb);
+  expect(0, {"up", "-d"});
+  std::string id(ps()["web"].at("ID").as_string());
+  compose(std::string(kWeb) + "    environment: {DEBUG: '1'}\n");
+  expect(0, {"up", "-d"});
+  EXPECT_NE(ps()["web"].at("ID").as_string(), id);
+  EXPECT_EQ(expect(0, {"exec", "-T", "web", "sh", "-c", "echo $DEBUG"}).out, "1\n");
+}
+
+TEST_F(LifecycleTest, DryRunChangesNothing) {
+  compose(kWeb);
+  Result dry = expect(0, {"up", "-d", "--dry-run"});
+  EXPECT_NE(dry.out.find("DRY-RUN MODE - "), std::string::npos);
+  EXPECT_NE(dry.out.find("start container"), std::string::npos);
+  EXPECT_TRUE(ps().empty());
+}
+
+TEST_F(LifecycleTest, ReplicasScaleUpAndDown) {
+  compose("services:\n  w: {image: busybox, command: sleep 1000, scale: 3}\n");
+  expect(0, {"up", "-d"});
+  EXPECT_EQ(expect(0, {"ps", "-q"}).out.size(), 3U * 65U);
+  compose("services:\n  w: {image: busybox, command: sleep 1000, scale: 1}\n");
+  expect(0, {"up", "-d"});
+  EXPECT_EQ(expect(0, {"ps", "-q"}).out.size(), 65U);
+}
+
+TEST_F(LifecycleTest, OrphansAreNamedAndRemovedOnRequest) {
+  compose(
+      "services:\n  a: {image: busybox, command: sleep 1000}\n  b: {image: busybox, command: sleep "
+      "1000}\n");
+  expect(0, {"up", "-d"});
+  compose("services:\n  a: {image: busybox, command: sleep 1000}\n");
+  EXPECT_NE(expect(0, {"up", "-d"}).err.find("orphan"), std::string::npos);
+  EXPECT_EQ(state("b"), "running");
+  expect(0, {"up", "-d", "--remove-orphans"});
+  EXPECT_EQ(state("b"), "");
+}
+
+TEST_F(LifecycleTest, DownHonoursTheOrderAndTheGracePeriod) {
+  compose(R"(services:
+  db:
+    image: busybox
+    command: sh -c 'trap "sleep 0.3; date +%s%N > /out/db; exit 0" TERM; while :; do sleep 0.05; done'
+    volumes: [./out:/out]
+  web:
+    image: busybox
+    command: sh -c 'trap "sleep 0.3; date +%s%N > /out/web; exit 0" TERM; while :; do sleep 0.05; done'
+    volumes: [./out:/out]
+    depends_on: [db]
+)");
+  expect(0, {"up", "-d"});
+  ::usleep(300000);  // until both have their traps
+  expect(0, {"down"});
+  std::ifstream db(file("out/db")), web(file("out/web"));
+  long long db_ended = 0, web_ended = 0;
+  db >> db_ended;
+  web >> web_ended;
+  EXPECT_GT(web_ended, 0);
+  EXPECT_GT(db_ended, web_ended + 200000000);
+}
+
+TEST_F(LifecycleTest, WhoIgnoresTheSignalIsNotWaitedFor) {
+  compose("services:\n  w: {image: busybox, command: sleep 1000}\n");
+  expect(0, {"up", "-d"});
+  auto before = std::chrono::steady_clock::now();
+  expect(0, {"down"});
+  EXPECT_LT(std::chrono::steady_clock::now() - before, std::chrono::seconds(5));
+}
+
+TEST_F(LifecycleTest, MissingImagesAreNamedWithTheirPlace) {
+  compose("services:\n  web:\n    image: nosuch:1\n  db:\n    image: neither\n");
+  Result up = expect(1, {"up", "-d"});
+  EXPECT_NE(up.err.find("compose.yaml:4:12: services.web.image: there is no image nosuch:1 here"),
+            std::string::npos)
+      << up.err;
+  EXPECT_NE(up.err.find("compose.yaml:6:12: services.db.image"), std::string::npos) << up.err;
+}
+
+TEST_F(LifecycleTest, AProgramThatIsMissingIsAnErrorWithItsPlace) {
+  compose("services:\n  web:\n    image: busybox\n    command: nosuch\n");
+  Result up = expect(127, {"up", "-d"});
+  EXPECT_NE(up.err.find("compose.yaml:3:3: "), std::string::npos) << up.err;
+  EXPECT_NE(up.err.find("exec nosuch: No such file or directory"), std::string::npos) << up.err;
+}
+
+TEST_F(LifecycleTest, WhatDiesAtStartShowsItsLastWords) {
+  compose(R"(services:
+  db:
+    image: busybox
+    command: sh -c 'echo cannot open the data directory; exit 3'
+  web:
+    image: busybox
+    command: sleep 1000
+    depends_on: {db: {condition: service_completed_successfully}}
+)");
+  Result up = expect(1, {"up", "-d"});
+  EXPECT_NE(up.err.find("compose.yaml:3:3: dependency failed to start"), std::string::npos)
+      << up.err;
+  EXPECT_NE(up.err.find("exited with code 3"), std::string::npos) << up.err;
+  EXPECT_NE(up.err.find("cannot open the data directory"), std::string::npos) << up.err;
+  EXPECT_EQ(state("web"), "created");
+}
+
+TEST_F(LifecycleTest, WaitTellsOfWhatDied) {
+  compose("services:\n  db:\n    image: busybox\n    command: sh -c 'echo broken; exit 4'\n");
+  Result up = expect(1, {"up", "-d", "--wait"});
+  EXPECT_NE(up.err.find("exited with code 4"), std::string::npos) << up.err;
+  EXPECT_NE(up.err.find("broken"), std::string::npos) << up.err;
+}
+
+TEST_F(LifecycleTest, AttachedUpStopsOnCtrlC) {
+  compose(R"(services:
+  w:
+    image: busybox
+    command: sh -c 'echo ready; trap "echo bye; exit 0" TERM; while :; do sleep 0.05; done'
+)");
+  Child up = start_pcompose({"up", "--no-color"}, "attached");
+  ASSERT_TRUE(eventually(
+      [&] { return read_file(file("attached.out")).find("ready") != std::string::npos; }));
+  up.pidfd().send_signal(SIGINT);
+  ASSERT_TRUE(eventually([&] { return up.pidfd().ended(); }));
+  EXPECT_EQ(up.wait().code(), 130);
+  EXPECT_EQ(read_file(file("attached.out")), "w-1 | ready\nw-1 | bye\n");
+  EXPECT_EQ(state("w"), "exited");
+}
+
+TEST_F(LifecycleTest, CtrlCTwiceKills) {
+  compose(
+      "services:\n  w:\n    image: busybox\n    command: sh -c 'trap \"\" TERM; echo ready; while "
+      ":; do sleep 1; done'\n");
+  Child up = start_pcompose({"up"}, "attached");
+  ASSERT_TRUE(eventually(
+      [&] { return read_file(file("attached.out")).find("ready") != std::string::npos; }));
+  up.pidfd().send_signal(SIGINT);
+  ASSERT_TRUE(eventually(
+      [&] { return read_file(file("attached.err")).find("Gracefully") != std::string::npos; }));
+  up.pidfd().send_signal(SIGINT);
+  ASSERT_TRUE(eventually([&] { return up.pidfd().ended(); }, std::chrono::seconds(5)));
+  EXPECT_EQ(up.wait().code(), 130);
+}
+
+TEST_F(LifecycleTest, TwoCommandsAtOnceTakeTurns) {
+  compose(R"(services:
+  slow:
+    image: busybox
+    command: sleep 0.5
+  w:
+    image: busybox
+    command: sleep 1000
+    depends_on: {slow: {condition: service_completed_successfully}}
+)");
+  Child first = start_pcompose({"up", "-d"}, "first");
+  ASSERT_TRUE(eventually([&] { return state("slow") == "running"; }));
+  Result second = expect(0, {"up", "-d"});
+  EXPECT_NE(second.err.find("another command is at work"), std::string::npos) << second.err;
+  EXPECT_EQ(first.wait().code(), 0);
+  EXPECT_EQ(state("w"), "running");
+}
+
+TEST_F(LifecycleTest, RestartsByPolicy) {
+  compose(R"(services:
+  flaky:
+    image: busybox
+    command: sh -c 'echo x >> /out/n; test $(wc -l < /out/n) -ge 3 && exec sleep 1000; exit 1'
+    restart: on-failure
+    volumes: [./out:/out]
+  gone:
+    image: busybox
+    command: sh -c 'exit 1'
+    restart: on-failure:2
+)");
+  expect(0, {"up", "-d"});
+  EXPECT_TRUE(eventually(
+      [&] { return state("flaky") == "running" && read_file(file("out/n")) == "x\nx\nx\n"; }));
+  EXPECT_TRUE(eventually([&] { return state("gone") == "exited"; }));
+}
+
+TEST_F(LifecycleTest, StoppedContainersStartAgainWithUp) {
+  compose("services:\n  w: {image: busybox, command: sleep 1000, restart: always}\n");
+  expect(0, {"up", "-d"});
+  expect(0, {"stop", "-t", "1"});
+  EXPECT_EQ(state("w"), "exited");
+  expect(0, {"up", "-d"});
+  EXPECT_EQ(state("w"), "running");
+}
+
+}  // namespace
+}  // namespace pcompose::test

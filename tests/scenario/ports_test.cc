@@ -1,0 +1,99 @@
+#include <arpa/inet.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "tests/scenario/stack.h"
+
+namespace pcompose::test {
+namespace {
+
+class PortsTest : public StackTest {
+ protected:
+  static sockaddr_in loopback(uint16_t port) {
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_port = htons(port);
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    return address;
+  }
+  // What a server on this port of loopback says first; "" where none answers.
+  static std::string ask(uint16_t port) {
+    Fd fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    timeval limit{2, 0};
+    ::setsockopt(fd.get(), SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
+    ::setsockopt(fd.get(), SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
+    sockaddr_in address = loopback(port);
+    if (::connect(fd.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) != 0) return "";
+    char text[100];
+    ssize_t n = ::recv(fd.get(), text, sizeof text, 0);
+    return {text, n > 0 ? static_cast<size_t>(n) : 0};
+  }
+};
+
+constexpr const char* kServer = R"(services:
+  web:
+    image: busybox
+    command: nc -ll -p 80 -e echo hello
+    stop_grace_period: 0s
+    ports: ["127.0.0.1:18080:80"]
+)";
+
+TEST_F(PortsTest, APublishedPortAnswersAndGoes) {
+  compose(kServer);
+  expect(0, {"up", "-d"});
+  EXPECT_TRUE(eventually([&] { return ask(18080) == "hello\n"; }));
+  EXPECT_EQ(ps()["web"].at("Ports").as_string(), "127.0.0.1:18080->80/tcp");
+  expect(0, {"down"});
+  EXPECT_EQ(ask(18080), "");
+}
+
+TEST_F(PortsTest, AConflictIsFoundBeforeAnythingStarts) {
+  Fd taken(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  sockaddr_in address = loopback(18080);
+  ASSERT_EQ(::bind(taken.get(), reinterpret_cast<sockaddr*>(&address), sizeof address), 0);
+  ASSERT_EQ(::listen(taken.get(), 1), 0);
+  compose(kServer);
+  Result up = expect(1, {"up", "-d"});
+  EXPECT_NE(up.err.find("compose.yaml:7:13: port 127.0.0.1:18080/tcp is in use by"),
+            std::string::npos)
+      << up.err;
+  EXPECT_NE(up.err.find(std::to_string(::getpid())), std::string::npos) << up.err;
+  EXPECT_TRUE(ps().empty());
+}
+
+TEST_F(PortsTest, AnEphemeralPortIsShown) {
+  compose(
+      "services:\n  web:\n    image: busybox\n    command: nc -ll -p 80 -e echo hello\n    "
+      "stop_grace_period: 0s\n    ports: ['80']\n");
+  expect(0, {"up", "-d"});
+  auto rows = ps();
+  auto port =
+      rows["web"].at("Publishers").as_array().at(0).at("PublishedPort").to_number<uint16_t>();
+  EXPECT_NE(port, 0);
+  EXPECT_TRUE(eventually([&] { return ask(port) == "hello\n"; }));
+}
+
+TEST_F(PortsTest, ARecreatedContainerKeepsItsPort) {
+  compose(kServer);
+  expect(0, {"up", "-d"});
+  expect(0, {"up", "-d", "--force-recreate"});
+  EXPECT_TRUE(eventually([&] { return ask(18080) == "hello\n"; }));
+}
+
+TEST_F(PortsTest, ServicesFindEachOtherByName) {
+  compose(R"(services:
+  db: {image: busybox, command: nc -ll -p 5432 -e echo data, stop_grace_period: 0s, networks: {default: {aliases: [store]}}}
+  web:
+    image: busybox
+    command: sh -c 'until nc db 5432 </dev/null; do sleep 0.05; done; nc store 5432 </dev/null; nslookup -type=a nosuch.invalid'
+    depends_on: [db]
+)");
+  expect(0, {"up", "-d"});
+  ASSERT_TRUE(eventually([&] { return state("web") == "exited"; }));
+  auto all = lines("web");
+  EXPECT_EQ(std::count(all.begin(), all.end(), "data"), 2);
+}
+
+}  // namespace
+}  // namespace pcompose::test

@@ -1,0 +1,171 @@
+#include "tests/scenario/stack.h"
+
+#include <csignal>
+#include <fcntl.h>
+#include <filesystem>
+#include <fstream>
+#include <net/if.h>
+#include <sched.h>
+#include <sstream>
+#include <sys/ioctl.h>
+#include <sys/mount.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "base/fd.h"
+#include "tests/fixture/busybox_image.h"
+
+namespace pcompose::test {
+
+namespace fs = std::filesystem;
+
+std::string StackTest::root_;
+
+bool eventually(const std::function<bool()>& condition, std::chrono::milliseconds limit) {
+  auto deadline = std::chrono::steady_clock::now() + limit;
+  while (!condition()) {
+    if (std::chrono::steady_clock::now() > deadline) return false;
+    ::usleep(20000);
+  }
+  return true;
+}
+
+namespace {
+
+void enter_host_of_its_own() {
+  if (::unshare(CLONE_NEWNS | CLONE_NEWNET) != 0) throw Error::from_errno("unshare");
+  ::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr);
+  ::mount("tmpfs", "/run", "tmpfs", 0, nullptr);
+  Fd socket(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  ifreq request{};
+  std::string("lo").copy(request.ifr_name, IFNAMSIZ - 1);
+  request.ifr_flags = IFF_UP;
+  ::ioctl(socket.get(), SIOCSIFFLAGS, &request);
+}
+
+std::string make_directory(const char* pattern) {
+  std::string name = pattern;
+  if (::mkdtemp(name.data()) == nullptr) throw Error::from_errno("mkdtemp");
+  return name;
+}
+
+}  // namespace
+
+void StackTest::SetUpTestSuite() {
+  if (::geteuid() != 0) GTEST_SKIP() << "needs root";
+  enter_host_of_its_own();
+  root_ = make_directory("/var/tmp/pcompose-root-XXXXXX");
+  ::setenv("PCOMPOSE_ROOT", root_.c_str(), 1);
+  std::string layout = root_ + "/layout";
+  make_busybox_layout(layout, R"({"Cmd":["sh"]})");
+  Child load = spawn({.argv = {BIN "/pcompose", "image", "load", "--name", "busybox", layout},
+                      .environment = current_environment(),
+                      .fds = {{0, 0}, {2, 1}, {2, 2}},
+                      .session = Session::same,
+                      .directory = ""});
+  ASSERT_EQ(load.wait().code(), 0);
+}
+
+void StackTest::TearDownTestSuite() { fs::remove_all(root_); }
+
+void StackTest::SetUp() {
+  if (::geteuid() != 0) GTEST_SKIP() << "needs root";
+  directory_ = make_directory("/var/tmp/pcompose-case-XXXXXX");
+  before_ = take_census(root_);
+}
+
+void StackTest::TearDown() {
+  if (directory_.empty()) return;
+  if (HasFailure()) {
+    std::ifstream log(root_ + "/log/" + fs::path(directory_).filename().string() + ".log");
+    std::cerr << "supervisor's log:\n" << log.rdbuf() << "\n";
+  }
+  if (fs::exists(file("compose.yaml"))) pcompose({"down", "-v", "-t", "0"});
+  EXPECT_EQ(difference_from(before_, root_), "");
+  fs::remove_all(directory_);
+}
+
+void StackTest::write(const std::string& name, const std::string& text) {
+  fs::create_directories(fs::path(file(name)).parent_path());
+  std::ofstream(file(name)) << text;
+}
+
+void StackTest::compose(const std::string& yaml) {
+  // mkdtemp's letters are no project name.
+  std::string name = "case" + std::to_string(std::hash<std::string>{}(directory_) % 1000000);
+  write("compose.yaml", "name: " + name + "\n" + yaml);
+}
+
+Child StackTest::start_pcompose(std::vector<std::string> args, const std::string& name) {
+  args.insert(args.begin(), BIN "/pcompose");
+  Fd in = open_file(file(name + ".in"), O_RDONLY | O_CREAT, 0600);
+  Fd out = open_file(file(name + ".out"), O_WRONLY | O_CREAT | O_TRUNC, 0600);
+  Fd err = open_file(file(name + ".err"), O_WRONLY | O_CREAT | O_TRUNC, 0600);
+  return spawn({.argv = std::move(args),
+                .environment = current_environment(),
+                .fds = {{in.get(), 0}, {out.get(), 1}, {err.get(), 2}},
+                .session = Session::same,
+                .directory = directory_});
+}
+
+Result StackTest::pcompose(std::vector<std::string> args, const std::string& input) {
+  write(".run.in", input);
+  Child child = start_pcompose(std::move(args), ".run");
+  bool ended = eventually([&] { return child.pidfd().ended(); }, std::chrono::seconds(60));
+  if (!ended) child.pidfd().send_signal(SIGKILL);
+  Result result;
+  result.code = child.wait().code();
+  result.out = read_file(file(".run.out"));
+  result.err = read_file(file(".run.err"));
+  return result;
+}
+
+Result StackTest::expect(int code, std::vector<std::string> args, const std::string& input) {
+  Result result = pcompose(std::move(args), input);
+  EXPECT_EQ(result.code, code) << result.out << result.err;
+  return result;
+}
+
+std::map<std::string, json::object> StackTest::ps() {
+  std::map<std::string, json::object> out;
+  std::istringstream lines(pcompose({"ps", "-a", "--format", "json"}).out);
+  for (std::string line; std::getline(lines, line);) {
+    json::object row = json::parse(line).as_object();
+    out[std::string(row.at("Service").as_string())] = row;
+  }
+  return out;
+}
+
+std::string StackTest::state(const std::string& service) {
+  auto rows = ps();
+  return rows.contains(service) ? std::string(rows[service].at("State").as_string()) : "";
+}
+
+std::string StackTest::health(const std::string& service) {
+  auto rows = ps();
+  return rows.contains(service) ? std::string(rows[service].at("Health").as_string()) : "";
+}
+
+std::vector<std::string> StackTest::lines(const std::string& service) {
+  std::istringstream text(pcompose({"logs", "--no-log-prefix", service}).out);
+  std::vector<std::string> out;
+  for (std::string line; std::getline(text, line);) out.push_back(line);
+  return out;
+}
+
+pid_t StackTest::process(const std::string& name) const {
+  std::error_code gone;
+  for (const auto& entry : fs::directory_iterator("/proc", gone)) {
+    std::error_code ended;
+    auto program = fs::read_symlink(entry.path() / "exe", ended);
+    if (ended || program.filename() != name) continue;
+    std::ifstream status(entry.path() / "environ");
+    std::string environment((std::istreambuf_iterator<char>(status)), {});
+    if (environment.find("PCOMPOSE_ROOT=" + root_) == std::string::npos) continue;
+    return static_cast<pid_t>(std::stoi(entry.path().filename().string()));
+  }
+  return 0;
+}
+
+}  // namespace pcompose::test

@@ -1,0 +1,85 @@
+#include <filesystem>
+
+#include "base/fd.h"
+#include "tests/scenario/stack.h"
+
+namespace pcompose::test {
+namespace {
+
+class VolumesTest : public StackTest {};
+
+TEST_F(VolumesTest, NamedVolumesOutliveDownAndGoWithIt) {
+  compose(
+      "services:\n  w: {image: busybox, command: sh -c 'cat /data/x; echo kept > /data/x', "
+      "volumes: [data:/data]}\nvolumes: {data: {}}\n");
+  expect(0, {"up", "-d"});
+  ASSERT_TRUE(eventually([&] { return state("w") == "exited"; }));
+  expect(0, {"down"});
+  expect(0, {"up", "-d"});
+  ASSERT_TRUE(eventually([&] { return state("w") == "exited"; }));
+  EXPECT_EQ(lines("w"), std::vector<std::string>{"kept"});
+  expect(0, {"down", "-v"});
+  expect(0, {"up", "-d"});
+  ASSERT_TRUE(eventually([&] { return state("w") == "exited"; }));
+  EXPECT_EQ(lines("w"),
+            std::vector<std::string>{"cat: can't open '/data/x': No such file or directory"});
+}
+
+TEST_F(VolumesTest, FirstUseCopiesWhatTheImageHas) {
+  compose(
+      "services:\n  w: {image: busybox, command: ls /etc, volumes: [conf:/etc]}\nvolumes: {conf: "
+      "{}}\n");
+  expect(0, {"up", "-d"});
+  ASSERT_TRUE(eventually([&] { return state("w") == "exited"; }));
+  auto all = lines("w");
+  EXPECT_NE(std::find(all.begin(), all.end(), "passwd"), all.end());
+}
+
+TEST_F(VolumesTest, AJobWritesByRenameTheFileThatItsDependentBinds) {
+  compose(R"(services:
+  job:
+    image: busybox
+    command: sh -c 'echo fresh > /out/conf.new; mv /out/conf.new /out/conf'
+    volumes: [./out:/out]
+  web:
+    image: busybox
+    command: cat /conf
+    volumes: [./out/conf:/conf:ro]
+    depends_on: {job: {condition: service_completed_successfully}}
+)");
+  write("out/conf", "stale\n");
+  expect(0, {"up", "-d"});
+  ASSERT_TRUE(eventually([&] { return state("web") == "exited"; }));
+  EXPECT_EQ(lines("web"), std::vector<std::string>{"fresh"});
+}
+
+TEST_F(VolumesTest, AMissingBindSourceThatMayNotBeMadeIsAnError) {
+  compose(R"(services:
+  w:
+    image: busybox
+    command: sleep 1000
+    volumes:
+      - {type: bind, source: ./nosuch, target: /x, bind: {create_host_path: false}}
+)");
+  Result up = expect(1, {"up", "-d"});
+  EXPECT_NE(up.err.find("compose.yaml:7:9: "), std::string::npos) << up.err;
+  EXPECT_NE(up.err.find("nosuch does not exist"), std::string::npos) << up.err;
+}
+
+TEST_F(VolumesTest, ReadOnlyAndTmpfs) {
+  compose(R"(services:
+  w:
+    image: busybox
+    read_only: true
+    command: sh -c 'touch /x; touch /ro/x; touch /tmp/x && echo tmp'
+    volumes: [./out:/ro:ro]
+    tmpfs: [/tmp]
+)");
+  expect(0, {"up", "-d"});
+  ASSERT_TRUE(eventually([&] { return state("w") == "exited"; }));
+  EXPECT_EQ(lines("w"), (std::vector<std::string>{"touch: /x: Read-only file system",
+                                                  "touch: /ro/x: Read-only file system", "tmp"}));
+}
+
+}  // namespace
+}  // namespace pcompose::test

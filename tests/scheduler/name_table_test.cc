@@ -1,0 +1,54 @@
+#include "scheduler/name_table.h"
+
+#include <gtest/gtest.h>
+
+namespace pcompose::scheduler {
+namespace {
+
+netns::EndpointRow endpoint(const std::string& network, const std::string& id,
+                            const std::string& name, uint32_t address) {
+  netns::EndpointRow e;
+  e.network = network;
+  e.container = id + std::string(64 - id.size(), '0');
+  e.replica = name + "-1";
+  e.names = {name};
+  e.address = {address};
+  return e;
+}
+
+class NameTableTest : public testing::Test {
+ protected:
+  NameTableTest() {
+    inside_.id = "n2";
+    inside_.reach = netns::Reach::internal;
+    outside_.id = "n1";
+    table_.rebuild(
+        {endpoint("n1", "a", "web", 1), endpoint("n1", "b", "web", 2), endpoint("n1", "c", "db", 3),
+         endpoint("n2", "c", "db", 4), endpoint("n2", "d", "cache", 5)},
+        {outside_, inside_}, {std::string("b") + std::string(63, '0')});
+  }
+  static std::string scope(const std::string& id) { return id + std::string(12 - id.size(), '0'); }
+  netns::NetworkRow inside_, outside_;
+  NameTable table_;
+};
+
+TEST_F(NameTableTest, FindsWhatSharesANetworkAndRuns) {
+  EXPECT_EQ(table_.find(scope("a"), "web"), (std::vector<netns::Ipv4>{{1}}));
+  EXPECT_EQ(table_.find(scope("a"), "db"), (std::vector<netns::Ipv4>{{3}}));
+  EXPECT_EQ(table_.find(scope("a"), "cache"), std::nullopt);
+  EXPECT_EQ(table_.find(scope("c"), "cache"), (std::vector<netns::Ipv4>{{5}}));
+}
+
+TEST_F(NameTableTest, WhatDoesNotRunYetMayAskButIsNotFound) {
+  EXPECT_EQ(table_.find(scope("b"), "db"), (std::vector<netns::Ipv4>{{3}}));
+  EXPECT_EQ(table_.reverse(scope("a"), {2}), std::nullopt);
+}
+
+TEST_F(NameTableTest, InternalNetworksDoNotAskOutside) {
+  EXPECT_TRUE(table_.may_leave(scope("a")));
+  EXPECT_TRUE(table_.may_leave(scope("c")));
+  EXPECT_FALSE(table_.may_leave(scope("d")));
+}
+
+}  // namespace
+}  // namespace pcompose::scheduler

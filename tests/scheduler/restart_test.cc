@@ -1,0 +1,41 @@
+#include "scheduler/restart.h"
+
+#include <gtest/gtest.h>
+
+namespace pcompose::scheduler {
+namespace {
+
+using compose::Restart;
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+TEST(Restart, NoMeansNo) {
+  EXPECT_FALSE(RestartTracker({Restart::no, 0}).after_exit(1, seconds(1), Ended::by_itself));
+}
+
+TEST(Restart, BacksOffAndForgets) {
+  RestartTracker t({Restart::always, 0});
+  EXPECT_EQ(t.after_exit(0, milliseconds(1), Ended::by_itself), milliseconds(100));
+  EXPECT_EQ(t.after_exit(0, milliseconds(1), Ended::by_itself), milliseconds(200));
+  for (int i = 0; i < 20; ++i) t.after_exit(0, milliseconds(1), Ended::by_itself);
+  EXPECT_EQ(t.after_exit(0, milliseconds(1), Ended::by_itself), std::chrono::minutes(1));
+  EXPECT_EQ(t.after_exit(0, seconds(10), Ended::by_itself), milliseconds(100));
+}
+
+TEST(Restart, OnFailureWantsAFailureAndCounts) {
+  RestartTracker t({Restart::on_failure, 2});
+  EXPECT_FALSE(t.after_exit(0, seconds(1), Ended::by_itself));
+  EXPECT_TRUE(t.after_exit(1, seconds(1), Ended::by_itself));
+  EXPECT_TRUE(t.after_exit(1, seconds(1), Ended::by_itself));
+  EXPECT_FALSE(t.after_exit(1, seconds(1), Ended::by_itself));
+}
+
+TEST(Restart, WhatTheUserStoppedStaysDown) {
+  EXPECT_FALSE(
+      RestartTracker({Restart::unless_stopped, 0}).after_exit(0, seconds(1), Ended::by_the_user));
+  EXPECT_TRUE(
+      RestartTracker({Restart::unless_stopped, 0}).after_exit(0, seconds(1), Ended::by_itself));
+}
+
+}  // namespace
+}  // namespace pcompose::scheduler
