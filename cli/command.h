@@ -50,7 +50,8 @@ void add_config(CLI::App& app, Globals& globals, Run& run);
 void add_image(CLI::App& app, Globals& globals, Run& run);
 void add_version(CLI::App& app, Run& run);
 
-// Takes service, command and arguments of `exec` off the end of the arguments: an option there is the command's.
+// Takes service, command and arguments of `exec` off the end of the arguments: an option there is
+// the command's.
 std::vector<std::string> cut_command(int& argc, char** argv);
 
 // Progress on stderr, a line a step: " Container shop-web-1  Started".

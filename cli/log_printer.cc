@@ -46,7 +46,7 @@ void LogPrinter::refresh() {
     if (row.status == scheduler::Status::running || row.status == scheduler::Status::restarting)
       ++running_;
     if (sources_.contains(row.id)) continue;
-    Source source{short_name(row), engine::LogReader(view.log_directory), -1};
+    Source source{short_name(row), scheduler::LogFollower(view.log_directory), -1};
     width_ = std::max(width_, source.prefix.size());
     source.watch =
         ::inotify_add_watch(inotify_.get(), view.log_directory.c_str(), IN_MODIFY | IN_CREATE);
@@ -57,7 +57,7 @@ void LogPrinter::refresh() {
 std::vector<LogPrinter::Line> LogPrinter::collect() {
   std::vector<Line> lines;
   for (auto& [id, source] : sources_) {
-    source.reader.read_new([&, own = &source](const engine::LogLine& line) {
+    source.reader.read_new([&, own = &source](const scheduler::LogLine& line) {
       if (line.time >= since_) lines.push_back({own, line, lines.size()});
     });
   }

@@ -9,7 +9,6 @@
 
 #include "base/fd.h"
 #include "base/roots.h"
-#include "engine/output/log_tail.h"
 #include "scheduler/view.h"
 
 namespace pcompose::cli {
@@ -37,12 +36,12 @@ class LogPrinter {
  private:
   struct Source {
     std::string prefix;
-    engine::LogReader reader;
+    scheduler::LogFollower reader;
     int watch = -1;
   };
   struct Line {
     const Source* source;
-    engine::LogLine line;
+    scheduler::LogLine line;
     size_t order = 0;  // as read
   };
   void refresh();

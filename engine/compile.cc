@@ -208,7 +208,7 @@ Plan start_plan(const ContainerSpec& spec) {
   return plan;
 }
 
-Plan exec_plan(const Process& process, int pidfd, const Linux& linux) {
+Plan exec_plan(const Process& process, int pidfd, int root, const Linux& linux) {
   Plan plan;
   add_cgroups(plan, linux);
   Op enter = op(OpCode::set_namespace);
@@ -216,6 +216,9 @@ Plan exec_plan(const Process& process, int pidfd, const Linux& linux) {
   enter.arg =
       CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP;
   plan.add(enter);
+  Op enter_root = op(OpCode::enter_root);
+  enter_root.fd = plan.descriptor(root);
+  plan.add(enter_root);
   plan.add(op(OpCode::fork_sibling));  // a pid namespace is entered by children only: setns(2)
   plan.add(op(OpCode::session));
   plan.add(op(OpCode::keyring));

@@ -87,6 +87,8 @@ std::string Plan::describe(int index) const {
       return fmt::format("join cgroup {}", s1);
     case OpCode::set_namespace:
       return "enter " + namespaces(op.arg);
+    case OpCode::enter_root:
+      return "enter the container's root";
     case OpCode::new_namespace:
       return "new namespace " + namespaces(op.arg);
     case OpCode::private_mounts:

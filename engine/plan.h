@@ -49,7 +49,8 @@ class Plan {
 Plan prepare_plan(const ContainerSpec& spec);
 // What the parked child does when it may start: late mounts, identity, filter, exec.
 Plan start_plan(const ContainerSpec& spec);
-// A further process inside a running container, entered through `pidfd`.
-Plan exec_plan(const Process& process, int pidfd, const Linux& linux);
+// A further process inside a running container: its namespaces are entered through `pidfd`, its
+// root is `root`, an O_PATH descriptor of /proc/PID/root.
+Plan exec_plan(const Process& process, int pidfd, int root, const Linux& linux);
 
 }  // namespace pcompose::engine

@@ -96,7 +96,8 @@ std::string request_text(const std::string& target, const std::string& body,
 // Lines after the head of the answer. The peer is our own supervisor behind a 0700 directory.
 class Lines {
  public:
-  explicit Lines(int fd) : fd_(fd) {}
+  explicit Lines(int fd, std::string unread = "") : fd_(fd), buffer_(std::move(unread)) {}
+  [[nodiscard]] const std::string& unread() const { return buffer_; }
   // The next line; nullopt at the end. A descriptor that came along is kept in `passed`.
   std::optional<std::string> next(const char* separator = "\n") {
     for (;;) {
@@ -215,6 +216,7 @@ ExecSession start_exec(const ControlClient& client, const json::object& request)
   auto line = lines.next();
   if (!line) throw Error("the supervisor died");
   session.terminal = std::move(lines.passed);
+  session.unread = lines.unread();  // a quick process has ended already
   json::object answer = json::parse(*line).as_object();
   if (!answer.contains("result")) return session;
   session.exit_code = answer.at("exit_code").to_number<int>();
@@ -223,7 +225,7 @@ ExecSession start_exec(const ControlClient& client, const json::object& request)
 }
 
 int finish_exec(ExecSession& session) {
-  Lines lines(session.socket.get());
+  Lines lines(session.socket.get(), session.unread);
   auto line = lines.next();
   if (!line) throw Error("the supervisor died; the process ends with it");
   return json::parse(*line).as_object().at("exit_code").to_number<int>();

@@ -44,6 +44,7 @@ struct ExecSession {
   Fd terminal;                   // the pty's master, where one was asked for
   std::optional<int> exit_code;  // already known: it failed to start
   std::string error;
+  std::string unread;  // what came after the first line of the answer
 };
 
 // Starts a process in a container; stdin, stdout and stderr of this process become its own unless

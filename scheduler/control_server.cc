@@ -35,19 +35,25 @@ class LineStream final : public ProgressSink {
     more_.pulse();
   }
   Task<> run() {
-    boost::system::error_code ec;
     while (!closed_ || !queue_.empty()) {
       if (queue_.empty()) {
         co_await more_.wait();
-        continue;
+      } else if (!send_some()) {
+        co_await socket_.async_wait(Socket::wait_write, asio::use_awaitable);
       }
-      std::string out = std::exchange(queue_, "");
-      co_await asio::async_write(socket_, asio::buffer(out),
-                                 asio::redirect_error(asio::use_awaitable, ec));
     }
   }
 
  private:
+  // False where the socket is full. A client that is gone gets nothing more, and holds nobody up.
+  bool send_some() {
+    ssize_t n =
+        ::send(socket_.native_handle(), queue_.data(), queue_.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+    if (n < 0 && (errno == EAGAIN || errno == EINTR)) return errno == EINTR;
+    queue_.erase(0, n < 0 ? queue_.size() : static_cast<size_t>(n));
+    return true;
+  }
+
   Socket& socket_;
   Event more_;
   std::string queue_;

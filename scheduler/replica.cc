@@ -86,22 +86,34 @@ void Replica::resume(Inherited inherited) {
   network_ = std::move(inherited.network);
   dns_udp_ = std::move(inherited.dns_udp);
   dns_tcp_ = std::move(inherited.dns_tcp);
-  if (dns_udp_ && dns_tcp_)
-    context_.dns->serve(row_.short_id(), dns_udp_.duplicate(), dns_tcp_.duplicate());
   auto& process = inherited.process;
-  bool ours = process &&
-              (process->state == keeper::State::running || process->state == keeper::State::ended);
-  if (process && !ours && process->pidfd)
-    Pidfd(std::move(process->pidfd)).send_signal(SIGKILL);  // parked
+  using keeper::State;
+  bool ended = process && process->state == State::ended;
+  bool ours = ended || (process && process->state == State::running);
+  if (process && !ours && process->pidfd) Pidfd(std::move(process->pidfd)).send_signal(SIGKILL);
+  if (ended && row_.status == Status::exited)
+    context_.keeper->forget(process_name());  // noted already
+  if (ours && !is_up() && !(ended && row_.status == Status::exited)) {
+    // Started by a supervisor that died before it wrote that down.
+    row_.status = Status::running;
+    row_.pid = process->pid;
+    row_.pid_start = process->start_time;
+    row_.started_ns = context_.wall_ns();
+    row_.health = probe_ ? Health::starting : Health::none;
+    save();
+  }
   context_.exits[process_name()] = [this](std::optional<ExitStatus> status) {
     exit_status_ = status;
     ended_.set();
   };
   if (!is_up()) return;
+  bool orphaned = !ours && runs_still();
   started_at_ =
       context_.clock.now() - std::chrono::nanoseconds(context_.wall_ns() - row_.started_ns);
   if (ours) pidfd_ = Pidfd(std::move(process->pidfd));
-  if (!ours || process->state == keeper::State::ended) {
+  if (orphaned) {
+    take_in_orphan();
+  } else if (!ours || ended) {
     // It ended while no supervisor lived; its last words wait in the FIFO.
     if (ours) exit_status_ = process->status;
     ended_.set();
@@ -112,6 +124,36 @@ void Replica::resume(Inherited inherited) {
   }
   watched_ = true;
   context_.tasks->spawn(watch());
+}
+
+bool Replica::runs_still() const {
+  return row_.pid > 0 && process_start_time(row_.pid) == row_.pid_start;
+}
+
+// Keeper and supervisor were both killed: the container runs on without either. Its FIFOs are where
+// they were, it holds them itself; what only the keeper held (name server's sockets) is made anew.
+void Replica::take_in_orphan() {
+  pidfd_ = Pidfd::open(row_.pid);
+  context_.keeper->adopt(process_name(), row_.pid, row_.pid_start, pidfd_.get());
+  make_fifos();
+  if (service_.network_mode == "host") return;
+  network_ = open_file("/proc/" + std::to_string(row_.pid) + "/ns/net", O_RDONLY);
+  context_.keeper->store(descriptor_name("net"), network_.get());
+  context_.tasks->spawn(reopen_dns());
+}
+
+Task<> Replica::reopen_dns() {
+  auto dns = co_await context_.networks->open_dns(network_.duplicate());
+  dns_udp_ = std::move(dns.udp);
+  dns_tcp_ = std::move(dns.tcp);
+  serve_dns();
+}
+
+void Replica::serve_dns() {
+  if (!dns_udp_ || !dns_tcp_) return;
+  context_.keeper->store(descriptor_name("dns-udp"), dns_udp_.get());
+  context_.keeper->store(descriptor_name("dns-tcp"), dns_tcp_.get());
+  context_.dns->serve(row_.short_id(), dns_udp_.duplicate(), dns_tcp_.duplicate());
 }
 
 void Replica::hand_to_keeper() {

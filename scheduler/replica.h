@@ -68,6 +68,8 @@ class Replica {
   Task<> remove();
   // Goes on with what runs since an earlier supervisor; a parked child is given up.
   void resume(Inherited inherited);
+  // Answers its name queries from now on.
+  void serve_dns();
   // Gives all descriptors and the process to a fresh keeper.
   void hand_to_keeper();
 
@@ -111,6 +113,10 @@ class Replica {
 
   void make_fifos();
   Task<> make_network();
+  Task<std::vector<netns::EndpointRow>> known_endpoints();
+  Task<> reopen_dns();
+  [[nodiscard]] bool runs_still() const;
+  void take_in_orphan();
   void write_own_files();
   engine::ContainerSpec describe();
   Task<> release_network();

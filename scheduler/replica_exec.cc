@@ -60,8 +60,8 @@ Task<std::shared_ptr<ExecProcess>> Replica::exec(const ExecRequest& request) {
   linux.cgroup_procs = context_.cgroups->procs(row_.short_id());
   linux.seccomp = context_.default_filter();
   try {
-    auto launched = co_await context_.keeper->exec(running->name,
-                                                   engine::exec_plan(process, pidfd_.get(), linux));
+    auto launched = co_await context_.keeper->exec(
+        running->name, engine::exec_plan(process, pidfd_.get(), root.get(), linux));
     running->pidfd = Pidfd(std::move(launched.pidfd));
     running->terminal = std::move(launched.terminal);
   } catch (const engine::LaunchError& e) {

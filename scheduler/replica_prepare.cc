@@ -31,7 +31,12 @@ void Replica::make_fifos() {
 }
 
 Task<> Replica::make_network() {
-  if (network_ || service_.network_mode == "host") co_return;
+  if (service_.network_mode == "host") co_return;
+  if (network_) {
+    // Kept over a restart, perhaps from an earlier supervisor.
+    if (endpoints_.empty()) endpoints_ = co_await known_endpoints();
+    co_return;
+  }
   netns::ReplicaSpec spec{row_.id, row_.project, row_.service, row_.name, {}};
   for (const auto& n : service_.networks) {
     if (!service_.network_mode.empty()) break;  // none: loopback only
@@ -52,10 +57,13 @@ Task<> Replica::make_network() {
   dns_tcp_ = std::move(net.dns.tcp);
   endpoints_ = std::move(net.endpoints);
   context_.keeper->store(descriptor_name("net"), network_.get());
-  if (!dns_udp_) co_return;
-  context_.keeper->store(descriptor_name("dns-udp"), dns_udp_.get());
-  context_.keeper->store(descriptor_name("dns-tcp"), dns_tcp_.get());
-  context_.dns->serve(row_.short_id(), dns_udp_.duplicate(), dns_tcp_.duplicate());
+  serve_dns();
+}
+
+Task<std::vector<netns::EndpointRow>> Replica::known_endpoints() {
+  auto all = co_await context_.networks->endpoints();
+  std::erase_if(all, [&](const netns::EndpointRow& e) { return e.container != row_.id; });
+  co_return all;
 }
 
 Task<> Replica::release_network() {

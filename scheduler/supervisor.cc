@@ -48,6 +48,7 @@ Supervisor::Supervisor(asio::io_context& io, std::string project, Fd keeper_sock
     idle_.pulse();
   };
   context_.names_changed = [this] {
+    rebuild_names();
     if (names_stale_) return;
     names_stale_ = true;
     tasks_.spawn(refresh_names());
@@ -109,7 +110,6 @@ void Supervisor::adopt() {
       keeper_->drop("c/" + id + "/" + what);
     }
   }
-  context_.names_changed();
 }
 
 Task<> Supervisor::flush_soon() {
@@ -125,16 +125,31 @@ void Supervisor::spawn_flusher() {
 }
 
 Task<> Supervisor::refresh_names() {
+  struct Wake {
+    Event& idle;
+    ~Wake() { idle.pulse(); }
+  } wake{idle_};
   while (names_stale_) {
     names_stale_ = false;
-    auto endpoints = co_await networks_.endpoints();
-    auto networks = co_await networks_.list();
-    std::set<std::string> hidden;
-    for (const auto& [name, r] : replicas_) {
-      if (r->row().status != Status::running) hidden.insert(r->row().id);
-    }
-    names_.rebuild(endpoints, networks, hidden);
+    known_endpoints_ = co_await networks_.endpoints();
+    known_networks_ = co_await networks_.list();
+    rebuild_names();
   }
+}
+
+// What was just made here is newer than what was last read: who starts next may ask for it at once.
+void Supervisor::rebuild_names() {
+  std::set<std::string> hidden, fresh;
+  std::vector<netns::EndpointRow> all;
+  for (const auto& [name, r] : replicas_) {
+    if (r->row().status != Status::running) hidden.insert(r->row().id);
+    if (!r->endpoints().empty()) fresh.insert(r->row().id);
+    all.insert(all.end(), r->endpoints().begin(), r->endpoints().end());
+  }
+  for (const auto& e : known_endpoints_) {
+    if (!fresh.contains(e.container)) all.push_back(e);
+  }
+  names_.rebuild(all, known_networks_, hidden);
 }
 
 // The keeper is our parent in spirit only: when it dies, the containers run on, and so do we.
@@ -207,6 +222,10 @@ Task<> Supervisor::wait_until_idle() {
 
 Task<> Supervisor::run() {
   adopt();
+  // Queries wait in the sockets until there is something to answer them from.
+  names_stale_ = true;
+  co_await refresh_names();
+  for (auto& [name, r] : replicas_) r->serve_dns();
   tasks_.spawn(keep_keeper());
   ControlServer server(*this, listener_);
   tasks_.spawn(server.run());

@@ -68,6 +68,7 @@ class Supervisor final : public Runtime {
   Task<> keep_keeper();
   void replace_keeper();
   Task<> refresh_names();
+  void rebuild_names();
   Task<> wait_until_idle();
   [[nodiscard]] bool anything_up() const;
   bool may_end();
@@ -122,6 +123,9 @@ class Supervisor final : public Runtime {
   Execution* execution_ = nullptr;
   int busy_ = 0;
   bool flushing_ = false;
+  // As last read from the database: of all projects.
+  std::vector<netns::EndpointRow> known_endpoints_;
+  std::vector<netns::NetworkRow> known_networks_;
   bool names_stale_ = false;
 };
 

@@ -8,6 +8,7 @@
 #include "base/pidfd.h"
 #include "compose/json.h"
 #include "engine/keeper/protocol.h"
+#include "engine/output/log_tail.h"
 #include "netns/network_store.h"
 
 namespace pcompose::scheduler {
@@ -77,6 +78,19 @@ std::vector<ContainerView> view_project(const Roots& roots, const std::string& p
   std::sort(out.begin(), out.end(),
             [](const auto& a, const auto& b) { return a.row.name < b.row.name; });
   return out;
+}
+
+struct LogFollower::State {
+  engine::LogReader reader;
+};
+
+LogFollower::LogFollower(const std::string& log_directory)
+    : state_(std::make_unique<State>(engine::LogReader(log_directory))) {}
+LogFollower::LogFollower(LogFollower&&) noexcept = default;
+LogFollower::~LogFollower() = default;
+
+void LogFollower::read_new(const std::function<void(const LogLine&)>& sink) {
+  state_->reader.read_new([&](const engine::LogLine& line) { sink({line.time, line.text}); });
 }
 
 std::optional<compose::Project> stored_project(const Roots& roots, const std::string& project) {

@@ -1,6 +1,8 @@
 // What read-only commands show: rows of the database, held against the kernel. Needs no supervisor.
 #pragma once
 
+#include <functional>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -29,6 +31,25 @@ struct ContainerView {
 // The containers of a project by name. A row that says "running" whose process is gone (keeper and
 // supervisor were both killed) shows as exited. Throws Error.
 std::vector<ContainerView> view_project(const Roots& roots, const std::string& project);
+
+// One line that a container printed.
+struct LogLine {
+  std::string time;  // RFC 3339, UTC, nanoseconds
+  std::string text;
+};
+
+// Reads a container's log from where the last call ended.
+class LogFollower {
+ public:
+  explicit LogFollower(const std::string& log_directory);
+  LogFollower(LogFollower&&) noexcept;
+  ~LogFollower();
+  void read_new(const std::function<void(const LogLine&)>& sink);
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
 
 // The stored project; nullopt where it was never up, or is down.
 std::optional<compose::Project> stored_project(const Roots& roots, const std::string& project);

@@ -99,8 +99,9 @@ Task<> LayerLoader::drive(LoopThread& thread) {
 }
 
 void LayerLoader::run() {
-  size_t wanted = std::min<size_t>(
-      {layers_.size(), kMaxThreads, std::max(1U, std::thread::hardware_concurrency())});
+  size_t wanted =
+      std::min<size_t>({layers_.size(), kMaxThreads,
+                        static_cast<size_t>(std::max(1L, ::sysconf(_SC_NPROCESSORS_ONLN)))});
   if (wanted < 2) return work();
   asio::io_context loop(1);
   std::list<LoopThread> threads;

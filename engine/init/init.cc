@@ -1,5 +1,5 @@
-// pcompose-init: PID 1 of a container with `init: true`. Starts the program, forwards signals to it, reaps what is
-// left by its descendants, and ends with its status.
+// pcompose-init: PID 1 of a container with `init: true`. Starts the program, forwards signals to
+// it, reaps what is left by its descendants, and ends with its status.
 #include <errno.h>
 #include <signal.h>
 #include <string.h>
@@ -12,7 +12,8 @@ namespace {
 sigset_t forwarded_signals() {
   sigset_t set;
   sigfillset(&set);
-  const int faults[] = {SIGFPE, SIGILL, SIGSEGV, SIGBUS, SIGABRT, SIGTRAP, SIGSYS, SIGTTIN, SIGTTOU};
+  const int faults[] = {SIGFPE,  SIGILL, SIGSEGV, SIGBUS, SIGABRT,
+                        SIGTRAP, SIGSYS, SIGTTIN, SIGTTOU};
   for (int s : faults) sigdelset(&set, s);
   return set;
 }

@@ -357,7 +357,12 @@ void start_supervisor() {
   watch(supervisor_pidfd, Source::supervisor_process, 0);
 }
 
+void on_socket();
+
 void on_supervisor_end() {
+  // Its last messages first: a `quit` that is not read would start another supervisor for nothing.
+  for (char peek = 0; socket_fd > 0 && recv(socket_fd, &peek, 1, MSG_PEEK | MSG_DONTWAIT) > 0;)
+    on_socket();
   siginfo_t info{};
   if (supervisor_is_child)
     waitid(static_cast<idtype_t>(P_PIDFD), static_cast<id_t>(supervisor_pidfd), &info, WEXITED);
@@ -447,7 +452,10 @@ void on_socket() {
   message.msg_iovlen = 1;
   expect_rights(message, control);
   ssize_t n = recvmsg(socket_fd, &message, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
-  if (n < 0 && (errno == EAGAIN || errno == EINTR)) return;
+  // ECONNRESET (a supervisor that died with our messages unread) comes once, the end after it.
+  // Nothing of a failed call may be used: its control buffer still holds the descriptors of the
+  // call before.
+  if (n < 0) return;
   if (n == 0) {
     // Its end comes by the pidfd; a supervisor that only closed the socket is replaced when it
     // ends.

@@ -314,6 +314,13 @@ int do_pivot(State& s) {
   return 0;
 }
 
+// setns(2) leaves us at the root of the mount namespace, which need not be the container's: where
+// we were started in a chroot it is the host's.
+int do_enter_root(const State& s, const Op& op) {
+  if (fchdir(fd_of(s, op.fd)) != 0) return errno;
+  return result(chroot("."));
+}
+
 int do_root_read_only() {
   int tree = open("/", O_PATH | O_CLOEXEC);
   if (tree < 0) return errno;
@@ -547,6 +554,8 @@ int perform(State& s, const Op& op) {
       return do_cgroup_join(s, op);
     case OpCode::set_namespace:
       return result(syscall(SYS_setns, fd_of(s, op.fd), op.arg));
+    case OpCode::enter_root:
+      return do_enter_root(s, op);
     case OpCode::new_namespace:
       return result(syscall(SYS_unshare, op.arg));
     case OpCode::private_mounts:

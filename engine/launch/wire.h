@@ -20,6 +20,7 @@ enum class OpCode : uint16_t {
   none = 0,
   cgroup_join,     // s1: a cgroup.procs file
   set_namespace,   // fd, arg: CLONE_NEW… flags (a pidfd takes several: setns(2))
+  enter_root,      // fd: a directory that becomes /; after the mount namespace was entered
   new_namespace,   // arg: CLONE_NEW… flags for unshare(2)
   private_mounts,  // after the mount namespace, before anything is mounted
   overlay,         // s1: directory of the layers' links, s2: options, s3: where; becomes the root

@@ -164,7 +164,8 @@ TEST_F(LaunchTest, ExecEntersTheContainer) {
     Process p = s.process;
     p.args = {"sh", "-c", "cat /proc/1/cmdline; exit 7"};
     Linux linux = s.linux;
-    co_await client_->exec("c1.x1", exec_plan(p, running.pidfd.get(), linux));
+    Fd root = open_file("/proc/" + std::to_string(running.pid) + "/root", O_PATH | O_DIRECTORY);
+    co_await client_->exec("c1.x1", exec_plan(p, running.pidfd.get(), root.get(), linux));
     co_await until_exit("c1.x1");
     Pidfd(std::move(running.pidfd)).send_signal(SIGKILL);
     co_await until_exit("c1");

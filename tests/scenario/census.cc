@@ -78,8 +78,10 @@ std::string processes_and_namespaces(const std::string& root, const std::string&
     std::error_code ended;
     auto program = fs::read_symlink(entry.path() / "exe", ended);  // a zombie has none
     if (ended) continue;
-    if (program.filename().string().starts_with("pcompose-"))
-      names.insert(pid + " " + program.filename().string());
+    bool daemon = program.filename().string().starts_with("pcompose-") &&
+                  holds(entry.path() / "environ", "PCOMPOSE_ROOT=" + root);
+    if (daemon) names.insert(pid + " " + program.filename().string());
+    if (!daemon && !holds(entry.path() / "cgroup", tag)) continue;
     for (const char* kind : {"net", "mnt", "pid", "ipc", "uts", "cgroup"}) {
       auto space = fs::read_symlink(entry.path() / "ns" / kind, ended);
       if (!ended) spaces.insert(space.string());

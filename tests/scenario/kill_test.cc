@@ -70,6 +70,7 @@ TEST_F(KillTest, ContainersHealthRestartAndNamesGoOn) {
     image: busybox
     command: sh -c 'while :; do nslookup db >/dev/null || echo failed; done'
     stop_grace_period: 0s
+    depends_on: [db]
 )");
   write("out/ok", "");
   expect(0, {"up", "-d"});

@@ -77,12 +77,15 @@ void StackTest::SetUp() {
 
 void StackTest::TearDown() {
   if (directory_.empty()) return;
-  if (HasFailure()) {
-    std::ifstream log(root_ + "/log/" + fs::path(directory_).filename().string() + ".log");
-    std::cerr << "supervisor's log:\n" << log.rdbuf() << "\n";
-  }
   if (fs::exists(file("compose.yaml"))) pcompose({"down", "-v", "-t", "0"});
   EXPECT_EQ(difference_from(before_, root_), "");
+  if (HasFailure()) {
+    // What a supervisor of this project had to say.
+    for (const auto& log : fs::directory_iterator(root_ + "/log")) {
+      std::cerr << log.path().filename().string() << ":\n" << read_file(log.path()) << "\n";
+    }
+  }
+  fs::remove_all(root_ + "/log");
   fs::remove_all(directory_);
 }
 
