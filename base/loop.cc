@@ -68,9 +68,14 @@ size_t TaskGroup::size() const { return state_->running.size(); }
 
 Task<> TaskGroup::join() {
   auto state = state_;
-  co_await asio::this_coro::reset_cancellation_state(asio::disable_cancellation());
-  while (!state->running.empty()) co_await state->changed.wait();
+  while (!state->running.empty()) co_await wait_shielded(state->changed);
   if (state->first) std::rethrow_exception(std::exchange(state->first, nullptr));
+}
+
+Task<> wait_shielded(Event& event) {
+  co_await asio::this_coro::reset_cancellation_state(asio::disable_cancellation());
+  co_await event.wait();
+  co_await asio::this_coro::reset_cancellation_state(asio::enable_terminal_cancellation());
 }
 
 Task<> sleep_for(std::chrono::steady_clock::duration how_long) {

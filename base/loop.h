@@ -60,6 +60,8 @@ class TaskGroup {
   std::shared_ptr<State> state_;
 };
 
+// Waits for the event and cannot be cancelled: for what must not be left half done.
+Task<> wait_shielded(Event& event);
 Task<> sleep_for(std::chrono::steady_clock::duration how_long);
 // Waits until poll(2) would say readable. The descriptor stays the caller's.
 Task<> wait_readable(int fd);

@@ -65,7 +65,8 @@ void Progress::show(const json::object& event) {
   const char* shown = state == "begun"  ? word->second.first
                       : state == "done" ? word->second.second
                                         : "Error";
-  fmt::print(stderr, " {} {}  {}\n", kind, text("name"), shown);
+  std::string line = fmt::format(" {} {}  {}\n", kind, text("name"), shown);
+  if (shown_.insert(line).second) fmt::print(stderr, "{}", line);
 }
 
 int report(const json::object& result) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <functional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -62,6 +63,7 @@ class Progress {
 
  private:
   const Globals& globals_;
+  std::set<std::string> shown_;  // a wait that serves several is told once
 };
 
 // Prints the failure of a finished call; returns its exit code.

@@ -97,7 +97,8 @@ void KeeperClient::send_plan(Type type, const std::string& name, const Plan& pla
 
 Task<Launched> KeeperClient::await_outcome(const std::string& name, const Plan& plan) {
   auto pending = pending_.at(name);
-  co_await pending->done.wait();
+  // A launch takes a millisecond; one that nobody waits for would leave a child that nobody knows.
+  co_await wait_shielded(pending->done);
   pending_.erase(name);
   if (pending->keeper_died)
     throw Error("the keeper died during a launch").hint("run the command again");

@@ -168,6 +168,32 @@ void Supervisor::cancel_command() {
   if (execution_ != nullptr) execution_->cancel();
 }
 
+Task<> Supervisor::run_in_time(const Plan& plan, ProgressSink& progress,
+                               std::optional<Duration> limit) {
+  if (!limit) co_return co_await run_plan(plan, progress);
+  bool late = false;
+  auto watchdog = [](Duration wait, bool& expired, Supervisor& s) -> Task<> {
+    co_await sleep_for(wait);
+    expired = true;
+    s.cancel_command();
+  };
+  TaskGroup timer(context_.executor);
+  timer.spawn(watchdog(*limit, late, *this));
+  std::exception_ptr failure;
+  try {
+    co_await run_plan(plan, progress);
+  } catch (...) {
+    failure = std::current_exception();
+  }
+  timer.cancel();
+  co_await timer.join();
+  if (late) {
+    auto waited = std::chrono::duration_cast<std::chrono::seconds>(*limit).count();
+    throw Error(fmt::format("application not healthy after {}s", waited));
+  }
+  if (failure) std::rethrow_exception(failure);
+}
+
 Task<> Supervisor::up(const json::object& request, ProgressSink& progress) {
   CommandTurn turn(*this);
   co_await turn.take(progress);
@@ -206,7 +232,7 @@ Task<> Supervisor::up(const json::object& request, ProgressSink& progress) {
     co_return;
   }
   remember(wanted);
-  co_await run_plan(plan, progress);
+  co_await run_in_time(plan, progress, seconds(request, "wait_timeout"));
 }
 
 Task<> Supervisor::down(const json::object& request, ProgressSink& progress) {

@@ -122,7 +122,9 @@ void Supervisor::create_container(const ReplicaRef& ref) {
   row.config_hash = compose::config_hash(service, model_);
   row.image_id = image->id;
   row.image = service.image;
-  row.command = command_text(command_of(service, image->config));
+  compose::Service shown = service;
+  shown.init = false;  // as docker shows it
+  row.command = command_text(command_of(shown, image->config));
   row.service_json = json::serialize(compose::to_json(service));
   auto inherited = inherited_volumes_.extract(ref.name);
   if (!inherited.empty()) row.anonymous_volumes = std::move(inherited.mapped());

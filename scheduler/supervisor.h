@@ -77,6 +77,7 @@ class Supervisor final : public Runtime {
   Desired desired();
   Task<> reserve_ports(const Plan& plan);
   Task<> run_plan(const Plan& plan, ProgressSink& progress);
+  Task<> run_in_time(const Plan& plan, ProgressSink& progress, std::optional<Duration> limit);
   Task<> unpark();
   void remember(const compose::Project& project);
 

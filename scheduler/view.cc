@@ -14,19 +14,19 @@
 namespace pcompose::scheduler {
 namespace {
 
-void add_ports(ContainerView& view, const compose::Service& service,
+void add_ports(ContainerView& view, const std::vector<std::string>& exposures,
                netns::NetworkStore& networks) {
   for (const auto& p : networks.ports_of(view.row.id)) {
     view.ports.push_back(
         {p.host.str(), p.target_port, p.port, std::string(netns::protocol_name(p.protocol))});
   }
-  for (const std::string& exposed : service.expose) {
+  for (const std::string& exposed : exposures) {
     size_t slash = exposed.find('/');
     auto target = static_cast<uint16_t>(std::strtoul(exposed.c_str(), nullptr, 10));
-    bool published = std::any_of(view.ports.begin(), view.ports.end(),
-                                 [&](const auto& p) { return p.target == target; });
+    bool known = std::any_of(view.ports.begin(), view.ports.end(),
+                             [&](const auto& p) { return p.target == target; });
     std::string protocol = slash == std::string::npos ? "tcp" : exposed.substr(slash + 1);
-    if (!published) view.ports.push_back({"", target, 0, protocol});
+    if (!known) view.ports.push_back({"", target, 0, protocol});
   }
 }
 
@@ -61,6 +61,7 @@ std::vector<ContainerView> view_project(const Roots& roots, const std::string& p
   Database db(roots.database());
   StateStore store(db, boot_id());
   netns::NetworkStore networks(db, boot_id());
+  engine::ImageStore images(db, roots);
   std::map<std::string, std::string> network_names;
   for (const auto& n : networks.networks()) network_names[n.id] = n.name;
   for (auto& row : store.containers(project)) {
@@ -70,7 +71,15 @@ std::vector<ContainerView> view_project(const Roots& roots, const std::string& p
     compose::Service service = compose::service_from_json(json::parse(view.row.service_json));
     view.labels = service.labels;
     view.log_directory = roots.state + "/containers/" + view.row.id + "/log";
-    if (view.row.status == Status::running) add_ports(view, service, networks);
+    if (view.row.status == Status::running) {
+      std::vector<std::string> exposures = service.expose;
+      auto image = images.by_id(view.row.image_id);
+      if (image) {
+        const auto& of_image = image->config.exposed_ports;
+        exposures.insert(exposures.end(), of_image.begin(), of_image.end());
+      }
+      add_ports(view, exposures, networks);
+    }
     for (const auto& e : networks.endpoints_of(view.row.id))
       view.networks.push_back(network_names[e.network]);
     out.push_back(std::move(view));

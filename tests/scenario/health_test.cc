@@ -57,6 +57,18 @@ TEST_F(HealthTest, ATemporaryServerOnLoopbackIsNotHealthyYet) {
   EXPECT_EQ(ps()["job"].at("ExitCode").as_int64(), 0);
 }
 
+TEST_F(HealthTest, WaitingHasItsTimeout) {
+  compose(R"(services:
+  db:
+    image: busybox
+    command: sleep 1000
+    healthcheck: {test: "false", interval: 30s}
+)");
+  Result up = expect(1, {"up", "-d", "--wait", "--wait-timeout", "1"});
+  EXPECT_NE(up.err.find("application not healthy after 1s"), std::string::npos) << up.err;
+  EXPECT_EQ(state("db"), "running");
+}
+
 TEST_F(HealthTest, AProbeThatHangsIsAFailure) {
   compose(R"(services:
   db:
