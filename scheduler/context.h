@@ -12,6 +12,7 @@
 #include "engine/cgroup.h"
 #include "engine/images.h"
 #include "engine/keeper_client.h"
+#include "engine/spec.h"
 #include "netns/dns_server.h"
 #include "netns/networks.h"
 #include "scheduler/state_store.h"
@@ -54,6 +55,16 @@ struct Context {
   std::function<uint16_t(const ContainerRow&, const compose::Port&)> port_of;
   // The default seccomp filter, read once.
   std::function<const std::string&()> default_filter;
+
+  // Docker's 14, but CAP_MKNOD only where device rules keep what it makes from being opened.
+  [[nodiscard]] engine::Capabilities capabilities() const {
+    engine::Capabilities set = engine::default_capabilities();
+    constexpr engine::CapabilitySet kMknod = engine::CapabilitySet{1} << 27U;  // linux/capability.h
+    if (cgroups->has_device_rules()) return set;
+    set.bounding &= ~kMknod;
+    set.effective &= ~kMknod;
+    return set;
+  }
 
   [[nodiscard]] int64_t wall_ns() const {
     return std::chrono::duration_cast<std::chrono::nanoseconds>(clock.wall().time_since_epoch())

@@ -39,7 +39,7 @@ Task<std::shared_ptr<ExecProcess>> Replica::exec(const ExecRequest& request) {
   if (request.terminal) process.env.emplace_back("TERM=xterm");
   process.cwd = !request.working_dir.empty() ? request.working_dir : service_.working_dir;
   if (process.cwd.empty()) process.cwd = image_.config.working_dir;
-  process.capabilities = engine::default_capabilities();
+  process.capabilities = context_.capabilities();
   process.terminal = request.terminal;
   process.rows = request.rows;
   process.columns = request.columns;

@@ -100,6 +100,7 @@ engine::ContainerSpec Replica::describe() {
   engine::ContainerSpec spec = describe_container(service_, image_, row_.id, paths);
   spec.linux.network_namespace = network_.get();
   spec.linux.cgroup_procs = context_.cgroups->make(row_.short_id());
+  spec.process.capabilities = context_.capabilities();
   spec.linux.seccomp = context_.default_filter();
   if (service_.init) {
     engine::Mount init;
