@@ -2,6 +2,7 @@
 
 #include <atomic>
 #include <csignal>
+#include <ctime>
 
 #include <fmt/format.h>
 
@@ -43,15 +44,26 @@ class BackgroundCall {
   LoopThread thread_;
 };
 
+// As log records have it, to the second.
+std::string record_time(WallTime time) {
+  time_t seconds = std::chrono::system_clock::to_time_t(time);
+  tm parts{};
+  ::gmtime_r(&seconds, &parts);
+  char text[32];
+  return {text, std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S", &parts)};
+}
+
 }  // namespace
 
 int attach(const Globals& globals, const Roots& roots, const std::string& project,
-           const std::vector<std::string>& services, const LogFormat& format) {
+           const std::vector<std::string>& services, const LogFormat& format, WallTime since) {
   struct sigaction action{};
   action.sa_handler = [](int) { ++interrupts; };
   ::sigaction(SIGINT, &action, nullptr);
   ::sigaction(SIGTERM, &action, nullptr);
   LogPrinter printer(roots, project, services, format);
+  printer.skip_before(record_time(since));
+  printer.announce_ends();
   std::unique_ptr<BackgroundCall> stop, kill;
   printer.print_existing();
   while (printer.running() > 0) {

@@ -43,14 +43,22 @@ void LogPrinter::refresh() {
     bool named = services_.empty() ||
                  std::find(services_.begin(), services_.end(), row.service) != services_.end();
     if (!named) continue;
-    if (row.status == scheduler::Status::running || row.status == scheduler::Status::restarting)
-      ++running_;
-    if (sources_.contains(row.id)) continue;
-    Source source{short_name(row), scheduler::LogFollower(view.log_directory), -1};
-    width_ = std::max(width_, source.prefix.size());
-    source.watch =
-        ::inotify_add_watch(inotify_.get(), view.log_directory.c_str(), IN_MODIFY | IN_CREATE);
-    sources_.emplace(row.id, std::move(source));
+    bool up =
+        row.status == scheduler::Status::running || row.status == scheduler::Status::restarting;
+    if (up) ++running_;
+    auto found = sources_.find(row.id);
+    if (found == sources_.end()) {
+      Source source{short_name(row), scheduler::LogFollower(view.log_directory)};
+      width_ = std::max(width_, source.prefix.size());
+      source.watch =
+          ::inotify_add_watch(inotify_.get(), view.log_directory.c_str(), IN_MODIFY | IN_CREATE);
+      found = sources_.emplace(row.id, std::move(source)).first;
+    }
+    Source& source = found->second;
+    if (announce_ && source.up && !up) {
+      ends_ += fmt::format("{} exited with code {}\n", source.prefix, row.exit_code);
+    }
+    source.up = up;
   }
 }
 
@@ -105,6 +113,8 @@ void LogPrinter::wait_and_print(int timeout_ms) {
   }
   refresh();
   for (const Line& l : collect()) print(l);
+  std::fwrite(ends_.data(), 1, ends_.size(), stdout);
+  ends_.clear();
   std::fflush(stdout);
 }
 

@@ -30,6 +30,8 @@ class LogPrinter {
   void wait_and_print(int timeout_ms);
   // Skips what is there: an attached `up` shows only what comes.
   void skip_before(const std::string& time) { since_ = time; }
+  // Tells of every container that ends from now on: "web-1 exited with code 1".
+  void announce_ends() { announce_ = true; }
   // How many of the containers run.
   size_t running();
 
@@ -38,6 +40,7 @@ class LogPrinter {
     std::string prefix;
     scheduler::LogFollower reader;
     int watch = -1;
+    bool up = false;
   };
   struct Line {
     const Source* source;
@@ -55,6 +58,8 @@ class LogPrinter {
   std::string since_;
   size_t width_ = 0;
   size_t running_ = 0;
+  bool announce_ = false;
+  std::string ends_;                       // not told yet
   std::map<std::string, Source> sources_;  // by container id
   Fd inotify_;
 };

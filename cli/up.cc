@@ -57,13 +57,14 @@ int up(const Globals& globals, const UpFlags& flags) {
   Roots roots = Roots::from_environment();
   require_images(roots, project);
   scheduler::ControlClient client(roots, project.name);
+  WallTime began = std::chrono::system_clock::now();
   Progress progress(globals);
   auto result = client.call(
       "/v1/up", request(project, flags, globals),
       [&](const json::object& event) { progress.show(event); }, scheduler::Start::if_missing);
   int code = report(result);
   if (code != 0 || flags.detach || flags.wait || flags.no_start || globals.dry_run) return code;
-  return attach(globals, roots, project.name, flags.services, flags.logs);
+  return attach(globals, roots, project.name, flags.services, flags.logs, began);
 }
 
 }  // namespace

@@ -153,7 +153,7 @@ TEST_F(LifecycleTest, AttachedUpStopsOnCtrlC) {
   up.pidfd().send_signal(SIGINT);
   ASSERT_TRUE(eventually([&] { return up.pidfd().ended(); }));
   EXPECT_EQ(up.wait().code(), 130);
-  EXPECT_EQ(read_file(file("attached.out")), "w-1 | ready\nw-1 | bye\n");
+  EXPECT_EQ(read_file(file("attached.out")), "w-1 | ready\nw-1 | bye\nw-1 exited with code 0\n");
   EXPECT_EQ(state("w"), "exited");
 }
 
