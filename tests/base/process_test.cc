@@ -55,7 +55,7 @@ TEST(Process, AMissingProgramIsNamed) {
 TEST(Process, WhoIsNotWaitedForIsKilled) {
   pid_t pid = 0;
   {
-    Child child = spawn(shell("sleep 100"));
+    Child child = spawn(shell("exec sleep 100"));
     pid = child.pid();
   }
   EXPECT_EQ(::kill(pid, 0), -1);
@@ -75,7 +75,7 @@ TEST(Pidfd, StartTimeTellsProcessesApart) {
   auto mine = process_start_time(::getpid());
   ASSERT_TRUE(mine);
   EXPECT_EQ(process_start_time(::getpid()), mine);
-  Child child = spawn(shell("sleep 100"));
+  Child child = spawn(shell("exec sleep 100"));
   EXPECT_GE(*process_start_time(child.pid()), *mine);
 }
 
