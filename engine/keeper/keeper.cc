@@ -179,7 +179,17 @@ const uint8_t* map_memfd(int fd, uint32_t* size) {
   return at == MAP_FAILED ? nullptr : static_cast<const uint8_t*>(at);
 }
 
+// A supervisor that died in a launch left a child of this name; its successor launches anew. The
+// old one must neither take the new one's start nor be told of as its end.
+void give_up(const char* name) {
+  Process* old = processes.find(name);
+  if (old == nullptr || old->state == State::ended) return;
+  syscall(SYS_pidfd_send_signal, old->pidfd, SIGKILL, nullptr, 0);
+  old->state = State::failed;
+}
+
 void on_launch(const Message& m, uint32_t size, int fd_count) {
+  give_up(m.name);
   Process* p = processes.add(m.name);
   if (p == nullptr) {
     Message full = m;
@@ -259,13 +269,14 @@ void on_channel(Process& p) {
   if (n != static_cast<ssize_t>(sizeof report)) return on_channel_end(p);
   int fd = -1;
   launch::take_rights(m, &fd);
+  if (p.state == State::failed) report.phase = Phase::failed;  // given up: nothing it says counts
   switch (report.phase) {
     case Phase::parked:
       p.state = State::parked;
       tell(about(Type::parked, p), p.pidfd);
       break;
     case Phase::failed:
-      fail(p, report.op, report.error);
+      if (p.state != State::failed) fail(p, report.op, report.error);
       break;
     case Phase::sibling:
       on_sibling(p, report.op);
