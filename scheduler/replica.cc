@@ -40,13 +40,15 @@ void Replica::set_status(Status status) {
 }
 
 void Replica::create() {
+  row_.created_ns = context_.wall_ns();
+  add_anonymous_volumes();
+  save();
+  // The row first: directories that no row knows would stay for ever.
+  context_.store->flush();
   for (const char* part : {"", "/upper", "/work", "/log"})
     make_directories(state_directory() + part);
   // The image decides who may enter its root; ours is 0700 above it.
   fs::permissions(state_directory() + "/upper", fs::perms(0755));
-  row_.created_ns = context_.wall_ns();
-  add_anonymous_volumes();
-  save();
 }
 
 std::string Replica::last_output() const {

@@ -125,6 +125,9 @@ Task<> Replica::unpark() {
 Task<> Replica::prepare() {
   if (parked_ || row_.status == Status::running) co_return;
   try {
+    // A supervisor that died may have written the row and no more.
+    for (const char* part : {"", "/upper", "/work", "/log"})
+      make_directories(state_directory() + part);
     make_fifos();
     co_await make_network();
     write_own_files();
