@@ -91,6 +91,9 @@ TEST_F(KernelTest, LinksDieWithTheirNamespace) {
   for (int i = 0; i < 200 && kernel.link_exists("pcv-c"); ++i) ::usleep(10000);
   EXPECT_FALSE(kernel.link_exists("pcv-c"));
   EXPECT_TRUE(kernel.delete_bridge(kBridge.name));
+  // The links of the test before go with their namespaces, too, and as late (netns,
+  // asynchronously).
+  for (int i = 0; i < 200 && kernel.links().size() > 1; ++i) ::usleep(10000);
   EXPECT_EQ(kernel.links().size(), 1U) << "only loopback is left";
 }
 
