@@ -1,8 +1,10 @@
 # Flags for every target of ours. Sanitizers are a property of the build, not of a target.
 find_program(CCACHE ccache)
 if(CCACHE)
-  # Without this sloppiness ccache passes on every file that uses a precompiled header.
-  set(launcher ${CMAKE_COMMAND} -E env CCACHE_SLOPPINESS=pch_defines,time_macros ${CCACHE})
+  # Without this sloppiness ccache passes on every file that uses a precompiled header. With a base directory a
+  # clone elsewhere finds what this one compiled.
+  set(launcher ${CMAKE_COMMAND} -E env CCACHE_SLOPPINESS=pch_defines,time_macros
+               CCACHE_BASEDIR=${PROJECT_SOURCE_DIR} CCACHE_NOHASHDIR=1 ${CCACHE})
   set(CMAKE_CXX_COMPILER_LAUNCHER ${launcher})
   set(CMAKE_C_COMPILER_LAUNCHER ${launcher})
 endif()
