@@ -1,0 +1,284 @@
+// Everything here runs between clone and exec: raw system calls on plain data, no allocation, no
+// library state, no logging. A function returns 0 or an errno value; the interpreter reports
+// (operation, errno) and ends.
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "engine/launch/child_ops.h"
+#include "engine/launch/kernel_abi.h"
+
+namespace pcompose::launch {
+
+int open_inside(const State& s, const char* path, uint64_t flags) {
+  open_how how{};
+  how.flags = flags | O_CLOEXEC;
+  how.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS;
+  int base = s.root >= 0 ? s.root : open("/", O_PATH | O_CLOEXEC);
+  long fd = -1;
+  do {
+    fd = syscall(SYS_openat2, base, path, &how, sizeof how);
+  } while (fd < 0 && errno == EAGAIN);
+  if (s.root < 0) {
+    int keep = errno;
+    close(base);
+    errno = keep;
+  }
+  return static_cast<int>(fd);
+}
+
+namespace {
+
+// Opens the directory that holds `path` and says where the last name begins; parents are made.
+int open_parent(const State& s, const char* path, const char** last);
+
+}  // namespace
+
+int make_directory(const State& s, const char* path) {
+  int fd = open_inside(s, path, O_PATH | O_DIRECTORY);
+  if (fd >= 0) {
+    close(fd);
+    return 0;
+  }
+  if (errno != ENOENT) return errno;
+  const char* name = nullptr;
+  int parent = open_parent(s, path, &name);
+  if (parent < 0) return errno;
+  int error = result(mkdirat(parent, name, 0755));
+  close(parent);
+  return error == EEXIST ? 0 : error;
+}
+
+namespace {
+
+int open_parent(const State& s, const char* path, const char** last) {
+  char parent[4096];
+  size_t length = strlen(path);
+  while (length > 1 && path[length - 1] == '/') --length;
+  size_t slash = length;
+  while (slash > 0 && path[slash - 1] != '/') --slash;
+  if (length >= sizeof parent) {
+    errno = ENAMETOOLONG;
+    return -1;
+  }
+  memcpy(parent, path, slash);
+  parent[slash] = 0;
+  *last = path + slash;
+  if (slash <= 1) return open_inside(s, "/", O_PATH | O_DIRECTORY);
+  int error = make_directory(s, parent);
+  if (error != 0) {
+    errno = error;
+    return -1;
+  }
+  return open_inside(s, parent, O_PATH | O_DIRECTORY);
+}
+
+int make_file(const State& s, const char* path) {
+  int fd = open_inside(s, path, O_PATH);
+  if (fd >= 0) {
+    close(fd);
+    return 0;
+  }
+  if (errno != ENOENT) return errno;
+  const char* name = nullptr;
+  int parent = open_parent(s, path, &name);
+  if (parent < 0) return errno;
+  fd = openat(parent, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
+  int error = fd < 0 ? errno : 0;
+  if (fd >= 0) close(fd);
+  close(parent);
+  return error == EEXIST ? 0 : error;
+}
+
+int move_onto(int tree, int target) {
+  return result(
+      syscall(SYS_move_mount, tree, "", target, "", kMoveFromEmptyPath | kMoveToEmptyPath));
+}
+
+int take_root(State& s, const char* path) {
+  s.root = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+  return s.root < 0 ? errno : 0;
+}
+
+}  // namespace
+
+int do_overlay(State& s, const Op& op) {
+  // The layers' links are relative to this directory, so that 127 of them fit into mount(2)'s one
+  // page.
+  if (chdir(text(s, op.s1)) != 0) return errno;
+  int error = result(syscall(SYS_mount, "overlay", text(s, op.s3), "overlay", 0, text(s, op.s2)));
+  return error != 0 ? error : take_root(s, text(s, op.s3));
+}
+
+int do_root_bind(State& s, const Op& op) {
+  // pivot_root(2) wants a mount point.
+  const char* path = text(s, op.s1);
+  int error = result(syscall(SYS_mount, path, path, nullptr, kMsBind | kMsRec, nullptr));
+  return error != 0 ? error : take_root(s, path);
+}
+
+int do_mount_fs(const State& s, const Op& op) {
+  int error = make_directory(s, text(s, op.s2));
+  if (error != 0) return error;
+  int target = open_inside(s, text(s, op.s2), O_PATH | O_DIRECTORY);
+  if (target < 0) return errno;
+  // By descriptor: between the walk and the mount nothing may turn the path into a link.
+  char path[40] = "/proc/self/fd/";
+  size_t at = strlen(path);
+  char digits[12];
+  int count = 0;
+  for (int rest = target; rest > 0 || count == 0; rest /= 10)
+    digits[count++] = static_cast<char>('0' + rest % 10);
+  while (count > 0) path[at++] = digits[--count];
+  path[at] = 0;
+  error = result(syscall(SYS_mount, text(s, op.s1), path, text(s, op.s1), op.arg, text(s, op.s3)));
+  close(target);
+  return error;
+}
+
+namespace {
+
+int attributes(int tree, uint64_t set, uint64_t propagation, bool recursive) {
+  MountAttributes attr{};
+  attr.set = set;
+  attr.propagation = propagation;
+  unsigned flags = kAtEmptyPath | (recursive ? kAtRecursive : 0U);
+  return result(syscall(SYS_mount_setattr, tree, "", flags, &attr, sizeof attr));
+}
+
+}  // namespace
+
+int do_bind(const State& s, const Op& op) {
+  int tree = fd_of(s, op.fd);
+  bool recursive = (op.a & kBindRecursive) != 0;
+  if (tree < 0) {
+    unsigned flags = kOpenTreeClone | O_CLOEXEC | (recursive ? kAtRecursive : 0U);
+    tree = static_cast<int>(syscall(SYS_open_tree, AT_FDCWD, text(s, op.s1), flags));
+    if (tree < 0) return errno;
+  }
+  int error = 0;
+  if ((op.a & kBindMakeFile) != 0) error = make_file(s, text(s, op.s2));
+  if ((op.a & kBindMakeDirectory) != 0) error = make_directory(s, text(s, op.s2));
+  if (error != 0) return error;
+  int target = open_inside(s, text(s, op.s2), O_PATH);
+  if (target < 0) return errno;
+  auto propagation = static_cast<uint64_t>(static_cast<uint32_t>(op.b));
+  if (op.arg != 0 || propagation != 0) error = attributes(tree, op.arg, propagation, recursive);
+  if (error == 0) error = move_onto(tree, target);
+  close(target);
+  close(tree);
+  return error;
+}
+
+int do_make_node(const State& s, const Op& op) {
+  const char* name = nullptr;
+  int parent = open_parent(s, text(s, op.s1), &name);
+  if (parent < 0) return errno;
+  auto mode = static_cast<mode_t>(op.a);
+  int error = result(mknodat(parent, name, mode, op.arg));
+  if (error == 0)
+    error = result(fchmodat(parent, name, mode & 07777, 0));  // the umask is not the image's
+  close(parent);
+  return error;
+}
+
+int do_make_link(const State& s, const Op& op) {
+  const char* name = nullptr;
+  int parent = open_parent(s, text(s, op.s2), &name);
+  if (parent < 0) return errno;
+  int error = result(symlinkat(text(s, op.s1), parent, name));
+  close(parent);
+  return error == EEXIST ? 0 : error;
+}
+
+namespace {
+
+int mount_empty_tmpfs(int target) {
+  int fs = static_cast<int>(syscall(SYS_fsopen, "tmpfs", 1U));
+  if (fs < 0) return errno;
+  int error = result(syscall(SYS_fsconfig, fs, kFsConfigSetFlag, "ro", nullptr, 0));
+  if (error == 0) error = result(syscall(SYS_fsconfig, fs, kFsConfigCreate, nullptr, nullptr, 0));
+  int tree = error == 0 ? static_cast<int>(syscall(SYS_fsmount, fs, 1U, kAttrReadOnly)) : -1;
+  if (error == 0 && tree < 0) error = errno;
+  if (error == 0) error = move_onto(tree, target);
+  close(tree);
+  close(fs);
+  return error;
+}
+
+}  // namespace
+
+int do_mask(const State& s, const Op& op) {
+  int target = open_inside(s, text(s, op.s1), O_PATH);
+  if (target < 0) return errno == ENOENT ? 0 : errno;
+  struct stat st{};
+  int error = result(fstat(target, &st));
+  if (error == 0 && S_ISDIR(st.st_mode)) {
+    error = mount_empty_tmpfs(target);
+  } else if (error == 0) {
+    int null = open_inside(s, "/dev/null", O_PATH);
+    int tree = static_cast<int>(
+        syscall(SYS_open_tree, null, "", kOpenTreeClone | kAtEmptyPath | O_CLOEXEC));
+    error = tree < 0 ? errno : move_onto(tree, target);
+    close(tree);
+    close(null);
+  }
+  close(target);
+  return error;
+}
+
+int do_read_only(const State& s, const Op& op) {
+  int target = open_inside(s, text(s, op.s1), O_PATH);
+  if (target < 0) return errno == ENOENT ? 0 : errno;
+  unsigned flags = kOpenTreeClone | kAtEmptyPath | kAtRecursive | O_CLOEXEC;
+  int tree = static_cast<int>(syscall(SYS_open_tree, target, "", flags));
+  int error = tree < 0 ? errno : attributes(tree, kAttrReadOnly, 0, true);
+  if (error == 0) error = move_onto(tree, target);
+  close(tree);
+  close(target);
+  return error;
+}
+
+int do_sysctl(const State& s, const Op& op) {
+  char path[256] = "/proc/sys/";
+  if (strlen(text(s, op.s1)) + strlen(path) >= sizeof path) return ENAMETOOLONG;
+  strcat(path, text(s, op.s1));
+  int fd = open_inside(s, path, O_WRONLY);
+  if (fd < 0) return errno;
+  int error = write_text(fd, text(s, op.s2));
+  close(fd);
+  return error;
+}
+
+int do_pivot(State& s) {
+  // pivot_root(".", "."): the old root lands on top of the new one and is detached at once
+  // (pivot_root(2)).
+  if (fchdir(s.root) != 0) return errno;
+  if (syscall(SYS_pivot_root, ".", ".") != 0) return errno;
+  if (syscall(SYS_umount2, ".", kMntDetach) != 0) return errno;
+  if (chdir("/") != 0) return errno;
+  close(s.root);
+  s.root = -1;
+  return 0;
+}
+
+// setns(2) leaves us at the root of the mount namespace, which need not be the container's: where
+// we were started in a chroot it is the host's.
+int do_enter_root(const State& s, const Op& op) {
+  if (fchdir(fd_of(s, op.fd)) != 0) return errno;
+  return result(chroot("."));
+}
+
+int do_root_read_only() {
+  int tree = open("/", O_PATH | O_CLOEXEC);
+  if (tree < 0) return errno;
+  int error = attributes(tree, kAttrReadOnly, 0, false);
+  close(tree);
+  return error;
+}
+
+}  // namespace pcompose::launch
