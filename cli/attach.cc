@@ -20,8 +20,7 @@ class BackgroundCall {
   BackgroundCall(const Globals& globals, const Roots& roots, std::string project,
                  std::string target)
       : thread_(target) {
-    asio::co_spawn(context_, call(globals, roots, std::move(project), std::move(target)),
-                   asio::detached);
+    group_.spawn(call(globals, roots, std::move(project), std::move(target)));
     context_.poll();
   }
 
@@ -41,6 +40,7 @@ class BackgroundCall {
     });
   }
   asio::io_context context_;
+  TaskGroup group_{context_.get_executor()};
   LoopThread thread_;
 };
 
