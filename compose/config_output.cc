@@ -5,6 +5,7 @@
 
 #include "base/sha256.h"
 #include "compose/decode.h"
+#include "compose/fields.h"
 #include "compose/json.h"
 #include "compose/model.h"
 #include "compose/normalize.h"
@@ -131,21 +132,22 @@ std::string config_hash(const Service& service, const Project& project) {
   bare.depends_on.clear();
   bare.profiles.clear();
   bare.origins.clear();
-  bare.position = {};
-  for (Port& port : bare.ports) port.position = {};
+  bare.build.reset();  // the image's digest speaks for it
+  bare.pull_policy.clear();
+  bare.pull_refresh_after.clear();
+  bare.attach.reset();
+  bare.develop.reset();
+  if (bare.deploy) bare.deploy = Deploy{.resources = bare.deploy->resources};
   for (Mount& mount : bare.volumes) {
-    mount.position = {};
     auto it = project.volumes.find(mount.source);
     if (mount.type == MountType::volume && it != project.volumes.end())
       mount.source = it->second.name;
   }
   for (ServiceNetwork& network : bare.networks) {
-    network.position = {};
     auto it = project.networks.find(network.network);
     if (it != project.networks.end()) network.network = it->second.name;
   }
-  if (bare.healthcheck) bare.healthcheck->position = {};
-  return sha256_hex(json::serialize(to_json(bare)));
+  return sha256_hex(json::serialize(BasicWriter<Positions::drop>::make(bare)));
 }
 
 }  // namespace pcompose::compose

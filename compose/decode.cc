@@ -4,16 +4,24 @@
 
 #include "compose/canonical.h"
 #include "compose/decode_service.h"
+#include "compose/fields.h"
+#include "compose/node_archive.h"
 
 namespace pcompose::compose {
 namespace {
 
-std::map<std::string, std::string> labels_of(const Node& node) {
-  std::map<std::string, std::string> out;
-  const Node* labels = node.find("labels");
-  if (labels == nullptr) return out;
-  for (const Entry& entry : labels->entries) out[entry.key] = entry.value.text;
-  return out;
+// A section whose elements hold only what stands in the file under the same names.
+template <class T>
+void decode_plain(const Node& root, std::string_view section, std::map<std::string, T>& out) {
+  const Node* elements = root.find(section);
+  if (elements == nullptr) return;
+  for (const Entry& entry : elements->entries) {
+    T& element = out[entry.key];
+    NodeReader reader(entry.value);
+    fields(reader, element);
+    element.key = entry.key;
+    element.position = position_of(entry.origin);
+  }
 }
 
 class Decoder {
@@ -36,6 +44,9 @@ class Decoder {
     if (const Node* volumes = model_.root.find("volumes")) {
       for (const Entry& entry : volumes->entries) project.volumes[entry.key] = volume(entry);
     }
+    decode_plain(model_.root, "secrets", project.secrets);
+    decode_plain(model_.root, "configs", project.configs);
+    decode_plain(model_.root, "models", project.models);
     return project;
   }
 
@@ -72,21 +83,23 @@ class Decoder {
     const Node& node = entry.value;
     std::string path = below("networks", entry.key);
     Network out;
+    NodeReader reader(node);
+    fields(reader, out);
     out.key = entry.key;
-    out.name = node.text_of("name");
-    out.external = node.flag("external");
-    out.internal = node.flag("internal");
-    out.labels = labels_of(node);
     out.position = position_of(entry.origin);
     only(node, "driver", "bridge", path);
     const Node* ipam = node.find("ipam");
     if (ipam == nullptr) return out;
     only(*ipam, "driver", "default", path + ".ipam");
-    const Node* pools = ipam->find("config");
-    if (pools == nullptr || pools->items.empty()) return out;
-    out.subnet = pools->items.front().text_of("subnet");
-    out.gateway = pools->items.front().text_of("gateway");
-    if (pools->items.size() > 1) {
+    NodeReader settings(*ipam);
+    settings.field("driver", out.ipam_driver);
+    settings.field("options", out.ipam_options);
+    settings.field("config", out.pools);
+    if (out.pools.empty()) return out;
+    out.subnet = out.pools.front().subnet;
+    out.gateway = out.pools.front().gateway;
+    if (out.pools.size() > 1) {
+      const Node* pools = ipam->find("config");
       report_unsupported(unsupported_, diagnostics_, pools->items[1], path + ".ipam.config[1]",
                          "more than one subnet", "one subnet");
     }
@@ -95,10 +108,9 @@ class Decoder {
 
   Volume volume(const Entry& entry) {
     Volume out;
+    NodeReader reader(entry.value);
+    fields(reader, out);
     out.key = entry.key;
-    out.name = entry.value.text_of("name");
-    out.external = entry.value.flag("external");
-    out.labels = labels_of(entry.value);
     out.position = position_of(entry.origin);
     only(entry.value, "driver", "local", below("volumes", entry.key));
     return out;

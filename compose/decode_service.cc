@@ -1,11 +1,14 @@
 #include "compose/decode_service.h"
 
+#include <algorithm>
 #include <charconv>
 
 #include <fmt/format.h>
 
 #include "compose/canonical.h"
+#include "compose/fields.h"
 #include "compose/mount_syntax.h"
+#include "compose/node_archive.h"
 #include "compose/port_syntax.h"
 #include "compose/units.h"
 #include "compose/yaml_scalar.h"
@@ -49,6 +52,12 @@ Condition condition_of(const std::string& text) {
   return Condition::service_started;
 }
 
+MountType mount_type_of(std::string_view text) {
+  const auto& words = EnumWords<MountType>::words;
+  const auto* found = std::ranges::find(words, text);
+  return found == words.end() ? MountType::volume : static_cast<MountType>(found - words.begin());
+}
+
 }  // namespace
 
 void report_unsupported(Unsupported unsupported, Diagnostics& diagnostics, const Node& node,
@@ -83,7 +92,9 @@ Service ServiceDecoder::decode(const Entry& entry) {
   out.expose = strings_of(node.find("expose"));
   out.profiles = strings_of(node.find("profiles"));
   out.stop_grace_period = duration_of(node.find("stop_grace_period"));
-  out.scale = static_cast<int>(integer_of(node.find("scale"), 1));
+  NodeReader reader(node);
+  plain_service_fields(reader, out);
+  scale(node, out);
   ports(node, out);
   mounts(node, out);
   tmpfs(node, out);
@@ -98,14 +109,6 @@ Service ServiceDecoder::decode(const Entry& entry) {
 void ServiceDecoder::texts(const Node& node, Service& out) {
   out.image = node.text_of("image");
   out.container_name = node.text_of("container_name");
-  out.user = node.text_of("user");
-  out.working_dir = node.text_of("working_dir");
-  out.hostname = node.text_of("hostname");
-  out.stop_signal = node.text_of("stop_signal");
-  out.init = node.flag("init");
-  out.tty = node.flag("tty");
-  out.stdin_open = node.flag("stdin_open");
-  out.read_only = node.flag("read_only");
   out.network_mode = node.text_of("network_mode");
   if (!out.network_mode.empty() && out.network_mode != "none" && out.network_mode != "host") {
     cannot(*node.find("network_mode"), "network_mode", fmt::format("\"{}\"", out.network_mode),
@@ -116,9 +119,6 @@ void ServiceDecoder::texts(const Node& node, Service& out) {
       bool given = !entry.value.is(Kind::null);
       out.environment[entry.key] = given ? std::optional(entry.value.text) : std::nullopt;
     }
-  }
-  if (const Node* labels = node.find("labels")) {
-    for (const Entry& entry : labels->entries) out.labels[entry.key] = entry.value.text;
   }
   if (const Node* expose = node.find("expose")) {
     for (const Node& item : expose->items) {
@@ -138,6 +138,9 @@ void ServiceDecoder::ports(const Node& node, Service& out) {
     port.host_ip = item.text_of("host_ip");
     port.target = static_cast<uint16_t>(integer_of(item.find("target"), 0));
     port.protocol = item.text_of("protocol", "tcp");
+    port.mode = item.text_of("mode") == "ingress" ? "" : item.text_of("mode");
+    port.name = item.text_of("name");
+    port.app_protocol = item.text_of("app_protocol");
     port.position = item.position();
     if (auto range = parse_port_range(item.text_of("published"))) {
       port.published = range->first;
@@ -155,24 +158,15 @@ void ServiceDecoder::mounts(const Node& node, Service& out) {
   for (size_t i = 0; i < list->items.size(); ++i) {
     const Node& item = list->items[i];
     Mount mount;
-    std::string type = item.text_of("type");
-    mount.type = type == "bind"    ? MountType::bind
-                 : type == "tmpfs" ? MountType::tmpfs
-                                   : MountType::volume;
+    mount.type = mount_type_of(item.text_of("type"));
     mount.source = item.text_of("source");
     mount.target = item.text_of("target");
     mount.read_only = item.flag("read_only");
     mount.position = item.position();
-    if (const Node* bind = item.find("bind")) {
-      mount.propagation = bind->text_of("propagation");
-      mount.create_host_path = bind->text_of("create_host_path", "true") == "true";
-    }
-    if (const Node* volume = item.find("volume")) mount.nocopy = volume->flag("nocopy");
-    if (const Node* options = item.find("tmpfs")) {
-      mount.tmpfs_size = integer_of(options->find("size"), 0);
-      mount.tmpfs_mode = static_cast<uint32_t>(integer_of(options->find("mode"), 0));
-    }
+    mount_options(item, mount);
     std::string path = at_index("volumes", i);
+    if (mount.type == MountType::npipe || mount.type == MountType::cluster)
+      cannot(item, path, fmt::format("the type {}", item.text_of("type")), "bind, volume or tmpfs");
     // "d:/data" is a drive letter in every compose file, whatever the machine.
     constexpr std::string_view cure = "a volume whose name is one letter needs the long form";
     if (!mount.target.starts_with('/')) {
@@ -183,6 +177,26 @@ void ServiceDecoder::mounts(const Node& node, Service& out) {
       error(item, path, fmt::format("\"{}\" is no path of this machine; {}", mount.source, cure));
     }
     out.volumes.push_back(std::move(mount));
+  }
+}
+
+void ServiceDecoder::mount_options(const Node& item, Mount& mount) {
+  mount.consistency = item.text_of("consistency");
+  if (const Node* bind = item.find("bind")) {
+    mount.propagation = bind->text_of("propagation");
+    mount.create_host_path = bind->text_of("create_host_path", "true") == "true";
+    mount.recursive = bind->text_of("recursive");
+    mount.selinux = bind->text_of("selinux");
+  }
+  if (const Node* volume = item.find("volume")) {
+    mount.nocopy = volume->flag("nocopy");
+    mount.subpath = volume->text_of("subpath");
+    NodeReader(*volume).field("labels", mount.volume_labels);
+  }
+  if (const Node* image = item.find("image")) mount.subpath = image->text_of("subpath");
+  if (const Node* options = item.find("tmpfs")) {
+    mount.tmpfs_size = integer_of(options->find("size"), 0);
+    mount.tmpfs_mode = static_cast<uint32_t>(integer_of(options->find("mode"), 0));
   }
 }
 
@@ -235,8 +249,8 @@ void ServiceDecoder::networks(const Node& node, Service& out) {
   for (const Entry& entry : members->entries) {
     ServiceNetwork network;
     network.network = entry.key;
-    network.aliases = strings_of(entry.value.find("aliases"));
-    network.ipv4_address = entry.value.text_of("ipv4_address");
+    NodeReader reader(entry.value);
+    fields(reader, network);
     network.position = position_of(entry.origin);
     out.networks.push_back(std::move(network));
   }
@@ -279,9 +293,25 @@ void ServiceDecoder::health(const Node& node, Service& out) {
   out.healthcheck = std::move(health);
 }
 
+// deploy.replicas is the same thing under another name.
+void ServiceDecoder::scale(const Node& node, Service& out) {
+  if (out.deploy && out.deploy->replicas) out.scale = *out.deploy->replicas;
+  out.scale = static_cast<int>(integer_of(node.find("scale"), out.scale));
+}
+
+// Where `restart` is silent deploy.restart_policy speaks, and then its default is "any".
+void ServiceDecoder::deploy_restart(Service& out) {
+  if (!out.deploy || !out.deploy->restart_policy) return;
+  const DeployRestart& policy = *out.deploy->restart_policy;
+  out.restart.kind = policy.condition == "none"         ? Restart::no
+                     : policy.condition == "on-failure" ? Restart::on_failure
+                                                        : Restart::always;
+  out.restart.max_retries = policy.max_attempts;
+}
+
 void ServiceDecoder::restart(const Node& node, Service& out) {
   const Node* policy = node.find("restart");
-  if (policy == nullptr) return;
+  if (policy == nullptr) return deploy_restart(out);
   std::string_view text = policy->text;
   size_t colon = std::min(text.find(':'), text.size());
   std::string_view kind = text.substr(0, colon);

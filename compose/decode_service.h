@@ -22,6 +22,7 @@ class ServiceDecoder {
   void texts(const Node& node, Service& out);
   void ports(const Node& node, Service& out);
   void mounts(const Node& node, Service& out);
+  static void mount_options(const Node& item, Mount& mount);
   void tmpfs(const Node& node, Service& out);
   void tmpfs_option(const Node& item, std::string_view option, Mount& mount,
                     const std::string& path);
@@ -29,6 +30,8 @@ class ServiceDecoder {
   void depends_on(const Node& node, Service& out);
   void health(const Node& node, Service& out);
   void restart(const Node& node, Service& out);
+  static void deploy_restart(Service& out);
+  static void scale(const Node& node, Service& out);
   void error(const Node& node, const std::string& path, std::string message);
   void cannot(const Node& node, const std::string& path, const std::string& what,
               const std::string& instead);

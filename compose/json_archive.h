@@ -25,11 +25,19 @@ struct EnumWords;
 std::string position_text(const Position& position);
 Position position_from_text(std::string_view text);
 
-class Writer {
+enum class Positions { keep, drop };
+
+template <Positions positions>
+class BasicWriter {
  public:
   template <class T>
   void field(std::string_view name, const T& value) {
-    if (!is_default(value)) always(name, value);
+    if (is_default(value)) return;
+    if constexpr (std::same_as<T, Position> && positions == Positions::drop) return;
+    json::value made = make(value);
+    // A struct whose every field is at its default.
+    if (made.is_object() && made.get_object().empty()) return;
+    object_[name] = std::move(made);
   }
   template <class T>
   void always(std::string_view name, const T& value) {
@@ -59,7 +67,8 @@ class Writer {
       return value.empty();
     else if constexpr (requires { value.has_value(); })
       return !value.has_value();
-    else if constexpr (std::is_arithmetic_v<T> || std::is_enum_v<T> || std::same_as<T, Position>)
+    else if constexpr (std::is_arithmetic_v<T> || std::is_enum_v<T> || std::same_as<T, Position> ||
+                       std::same_as<T, std::chrono::milliseconds>)
       return value == T{};
     else
       return false;
@@ -85,13 +94,14 @@ class Writer {
   }
   template <class T>
   static json::value compound(const T& value) {
-    Writer writer;
+    BasicWriter writer;
     fields(writer, value);
     return writer.take();
   }
 
   json::object object_;
 };
+using Writer = BasicWriter<Positions::keep>;
 
 class Reader {
  public:

@@ -1,0 +1,139 @@
+// Which attribute of a service recreates its container when it changes.
+#include <gtest/gtest.h>
+
+#include "compose/config_output.h"
+#include "tests/compose/fake_files.h"
+
+namespace pcompose::compose {
+namespace {
+
+std::string hash_of(const std::string& attributes) {
+  FakeFiles files({{"/p/compose.yaml", "services:\n  a:\n    image: x\n" + attributes +
+                                           "networks: {n: {}}\nvolumes: {vol: {}}\n"},
+                   {"/p/one.env", "A=1\n"},
+                   {"/p/two.env", "A=2\n"}});
+  LoadOptions options = options_in("/p");
+  options.unsupported = Unsupported::warn;
+  Project project = load(options, files);
+  return config_hash(project.services.at("a"), project);
+}
+
+struct Change {
+  const char *before, *after;
+};
+
+std::string indented(const std::string& text) { return text.empty() ? "" : "    " + text + "\n"; }
+
+TEST(Hash, ChangesWithWhatTheContainerIsMadeFrom) {
+  const Change changes[] = {
+      {"", "annotations: {a: b}"},
+      {"", "blkio_config: {weight: 300}"},
+      {"", "cap_add: [NET_ADMIN]"},
+      {"", "cap_drop: [ALL]"},
+      {"", "cgroup: host"},
+      {"", "cgroup_parent: x"},
+      {"", "command: a b"},
+      {"command: a b", "command: [a b]"},
+      {"", "container_name: cc"},
+      {"", "cpu_count: 2"},
+      {"", "cpu_percent: 50"},
+      {"", "cpu_period: 1000"},
+      {"", "cpu_quota: 1000"},
+      {"", "cpu_rt_period: 1000"},
+      {"", "cpu_rt_runtime: 1000"},
+      {"", "cpu_shares: 512"},
+      {"", "cpus: 0.5"},
+      {"", "cpuset: 0-1"},
+      {"", "deploy: {resources: {limits: {memory: 64m}}}"},
+      {"", "deploy: {restart_policy: {condition: on-failure}}"},
+      {"", "device_cgroup_rules: ['c 1:3 r']"},
+      {"", "devices: [/dev/fuse]"},
+      {"", "dns: 1.1.1.1"},
+      {"", "dns_opt: [rotate]"},
+      {"", "dns_search: x.org"},
+      {"", "domainname: d"},
+      {"", "entrypoint: e"},
+      {"env_file: one.env", "env_file: two.env"},
+      {"", "environment: {A: 1}"},
+      {"environment: {A: 1}", "environment: {A: 2}"},
+      {"", "expose: [80]"},
+      {"", "extra_hosts: {h: 1.2.3.4}"},
+      {"", "gpus: all"},
+      {"", "group_add: [audio]"},
+      {"", "healthcheck: {test: x}"},
+      {"healthcheck: {test: x}", "healthcheck: {test: x, interval: 3s}"},
+      {"", "hostname: h"},
+      {"", "init: true"},
+      {"", "ipc: host"},
+      {"", "labels: {a: b}"},
+      {"", "logging: {driver: none}"},
+      {"", "mac_address: 02:42:ac:11:00:02"},
+      {"", "mem_limit: 64m"},
+      {"", "mem_reservation: 64m"},
+      {"", "mem_swappiness: 0"},
+      {"", "memswap_limit: 64m"},
+      {"", "network_mode: none"},
+      {"", "networks: {n: {}}"},
+      {"networks: {n: {}}", "networks: {n: {ipv4_address: 10.1.2.3}}"},
+      {"", "oom_kill_disable: true"},
+      {"", "oom_score_adj: 5"},
+      {"", "pid: host"},
+      {"", "pids_limit: 10"},
+      {"", "platform: linux/arm64"},
+      {"", "ports: [80]"},
+      {"ports: [80]", "ports: [8080:80]"},
+      {"", "post_start: [{command: x}]"},
+      {"", "pre_stop: [{command: x}]"},
+      {"", "privileged: true"},
+      {"", "read_only: true"},
+      {"", "restart: always"},
+      {"", "runtime: crun"},
+      {"", "security_opt: [seccomp=unconfined]"},
+      {"", "shm_size: 64m"},
+      {"", "stdin_open: true"},
+      {"", "stop_grace_period: 1s"},
+      {"", "stop_signal: SIGINT"},
+      {"", "storage_opt: {size: 1G}"},
+      {"", "sysctls: {net.core.somaxconn: 1}"},
+      {"", "tmpfs: /t"},
+      {"", "tty: true"},
+      {"", "ulimits: {nofile: 10}"},
+      {"", "user: u"},
+      {"", "userns_mode: host"},
+      {"", "uts: host"},
+      {"", "volumes: [vol:/v]"},
+      {"volumes: [vol:/v]", "volumes: [vol:/v:ro]"},
+      {"", "working_dir: /w"},
+  };
+  for (const Change& c : changes) {
+    EXPECT_NE(hash_of(indented(c.before)), hash_of(indented(c.after))) << c.after;
+  }
+}
+
+TEST(Hash, StaysWithWhatOnlySaysWhenAndHowOften) {
+  const Change changes[] = {
+      {"", "attach: false"},
+      {"", "build: ."},
+      {"", "scale: 3"},
+      {"", "deploy: {replicas: 3}"},
+      {"", "deploy: {placement: {constraints: [x]}}"},
+      {"", "deploy: {labels: {a: b}}"},
+      {"", "deploy: {update_config: {parallelism: 2}}"},
+      {"", "develop: {watch: [{path: ., action: restart}]}"},
+      {"", "pull_policy: always"},
+      {"", "profiles: []"},
+      {"", "depends_on: {b: {condition: service_started, required: false}}"},
+      {"mem_limit: 64m", "mem_limit: 65536k"},
+      {"environment: [A=1]", "environment: {A: 1}"},
+      {"env_file: one.env", "environment: {A: 1}"},
+      {"ports: ['8080:80']", "ports: [{target: 80, published: 8080}]"},
+      {"stop_grace_period: 60s", "stop_grace_period: 1m"},
+      {"command: a b", "command: [a, b]"},
+      {"tmpfs: /t", "tmpfs: [/t]"},
+  };
+  for (const Change& c : changes)
+    EXPECT_EQ(hash_of(indented(c.before)), hash_of(indented(c.after))) << c.after;
+}
+
+}  // namespace
+}  // namespace pcompose::compose
