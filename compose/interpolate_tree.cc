@@ -1,5 +1,7 @@
 #include "compose/interpolate_tree.h"
 
+#include <utility>
+
 #include <fmt/format.h>
 
 namespace pcompose::compose {
@@ -20,9 +22,9 @@ struct Step {
 
 class TreeInterpolation {
  public:
-  TreeInterpolation(const Lookup& lookup, Diagnostics& diagnostics,
+  TreeInterpolation(const Environment& environment, Diagnostics& diagnostics,
                     std::set<std::string, std::less<>>& warned)
-      : lookup_(lookup), diagnostics_(diagnostics), warned_(warned) {}
+      : environment_(environment), diagnostics_(diagnostics), warned_(warned) {}
 
   void visit(Node& node, const Step* step) {
     if (node.tag == MergeTag::reset) return;
@@ -45,25 +47,35 @@ class TreeInterpolation {
           node.origin, step == nullptr ? "" : step->str(),
           fmt::format("the variable \"{}\" is not set, an empty text takes its place", name));
     };
-    auto text = interpolate(node.text, lookup_, on_unset);
+    Interpolated used;
+    auto lookup = [&](std::string_view name) -> std::optional<std::string> {
+      auto it = environment_.find(name);
+      bool known = it != environment_.end();
+      used.variables.push_back({std::string(name), known ? it->second.place : Position{}, known});
+      return known ? std::optional(it->second.value) : std::nullopt;
+    };
+    auto text = interpolate(node.text, lookup, on_unset);
     if (!text) {
       diagnostics_.error(node.origin, step == nullptr ? "" : step->str(), text.error());
       return;
     }
-    node.text = std::move(*text);
+    auto origin = std::make_shared<Origin>(node.origin ? *node.origin : Origin{});
+    used.written = std::exchange(node.text, std::move(*text));
+    origin->variables = std::make_shared<const Interpolated>(std::move(used));
+    node.origin = std::move(origin);
     node.plain = false;
   }
 
-  const Lookup& lookup_;
+  const Environment& environment_;
   Diagnostics& diagnostics_;
   std::set<std::string, std::less<>>& warned_;
 };
 
 }  // namespace
 
-void interpolate_tree(Node& root, const Lookup& lookup, Diagnostics& diagnostics,
+void interpolate_tree(Node& root, const Environment& environment, Diagnostics& diagnostics,
                       std::set<std::string, std::less<>>& warned) {
-  TreeInterpolation(lookup, diagnostics, warned).visit(root, nullptr);
+  TreeInterpolation(environment, diagnostics, warned).visit(root, nullptr);
 }
 
 }  // namespace pcompose::compose

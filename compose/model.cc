@@ -52,7 +52,7 @@ class ModelBuilder {
   // -p and the environment come first, then the last `name:`, then the directory.
   void choose_name() {
     model_.name = project_.project_name;
-    Lookup lookup = project_.lookup();
+    Lookup lookup = lookup_in(project_.environment);
     for (const Document& document : documents_) {
       std::string written = document.root.text_of("name");
       if (written.empty() || !project_.project_name.empty()) continue;
@@ -65,7 +65,7 @@ class ModelBuilder {
       throw Error("project name must not be empty: the directory's name holds no letter or digit")
           .hint("give one with -p, COMPOSE_PROJECT_NAME or 'name:'");
     }
-    project_.environment.insert_or_assign("COMPOSE_PROJECT_NAME", model_.name);
+    project_.environment.insert_or_assign("COMPOSE_PROJECT_NAME", Setting{model_.name, {}});
   }
 
   void finish() {

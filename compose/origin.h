@@ -4,6 +4,7 @@
 #include <memory>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "base/error.h"
 
@@ -11,6 +12,17 @@ namespace pcompose::compose {
 
 // How a value came from `via` to where it stands.
 enum class Way { written, alias, merge_key, extends, include, override_by, env_file };
+
+// What stood in the file before variables were replaced, and which were looked up.
+struct Interpolated {
+  struct Variable {
+    std::string name;
+    Position place;  // in an env file; unknown: the environment of this process
+    bool set = false;
+  };
+  std::string written;
+  std::vector<Variable> variables;
+};
 
 struct Origin;
 using OriginPtr = std::shared_ptr<const Origin>;
@@ -24,20 +36,23 @@ struct Origin {
   int column = 0;
   Way way = Way::written;
   OriginPtr via;
+  std::shared_ptr<const Interpolated> variables = nullptr;  // nullptr: none stood in the value
 
   [[nodiscard]] Position position() const { return {file ? *file : std::string(), line, column}; }
 };
 
-// The same place, reached through `via`. A chain ends after 16 links: deeper ones tell nobody
-// anything.
-inline OriginPtr reached(const OriginPtr& origin, Way way, OriginPtr via) {
+// The same place, reached through `via` after all that led there before. A chain ends after 16
+// links: deeper ones tell nobody anything.
+inline OriginPtr reached(const OriginPtr& origin, Way way, const OriginPtr& via, int depth = 0) {
   if (!origin) return via;
-  int depth = 0;
-  for (const Origin* o = via.get(); o != nullptr; o = o->via.get()) ++depth;
-  if (depth >= 16) return origin;
+  if (!via || depth > 16) return origin;
   auto copy = std::make_shared<Origin>(*origin);
-  copy->way = way;
-  copy->via = std::move(via);
+  if (origin->via) {
+    copy->via = reached(origin->via, way, via, depth + 1);
+  } else {
+    copy->way = way;
+    copy->via = via;
+  }
   return copy;
 }
 

@@ -37,8 +37,9 @@ class Finder {
  public:
   Finder(const LoadOptions& options, const FileReader& files) : options_(options), files_(files) {
     out_.working_directory = clean_path(options.working_directory);
-    out_.environment.insert(options.environment.begin(), options.environment.end());
-    out_.environment.try_emplace("PWD", out_.working_directory);
+    for (const auto& [name, value] : options.environment)
+      out_.environment.try_emplace(name, Setting{value, {}});
+    out_.environment.try_emplace("PWD", Setting{out_.working_directory, {}});
   }
 
   ProjectFiles run() {
@@ -60,7 +61,7 @@ class Finder {
   }
   [[nodiscard]] std::string variable(std::string_view name) const {
     auto it = out_.environment.find(name);
-    return it == out_.environment.end() ? "" : it->second;
+    return it == out_.environment.end() ? "" : it->second.value;
   }
 
   std::vector<std::string> env_files() {
@@ -83,7 +84,9 @@ class Finder {
     Environment collected;
     for (const std::string& path : named) {
       for (Variable& v : parse_env_file(absolute(path), Missing::error, collected)) {
-        if (v.value) collected.insert_or_assign(v.name, *v.value);
+        if (v.value)
+          collected.insert_or_assign(v.name,
+                                     Setting{*v.value, {out_.shown(absolute(path)), v.line, 1}});
       }
     }
     out_.environment.insert(collected.begin(), collected.end());
@@ -102,9 +105,8 @@ class Finder {
     if (!text && missing == Missing::fine) return {};
     if (!text) throw Error(fmt::format("couldn't find env file: {}", path));
     auto lookup = [&](std::string_view name) -> std::optional<std::string> {
-      if (auto it = out_.environment.find(name); it != out_.environment.end()) return it->second;
-      auto it = above.find(name);
-      return it == above.end() ? std::nullopt : std::optional(it->second);
+      if (auto value = lookup_in(out_.environment)(name)) return value;
+      return lookup_in(above)(name);
     };
     return parse_dotenv(*text, out_.shown(path), lookup);
   }
@@ -112,7 +114,7 @@ class Finder {
   void read_env_file(const std::string& path, Missing missing) {
     Environment found;
     for (Variable& v : parse_env_file(path, missing, {})) {
-      if (v.value) found.insert_or_assign(v.name, *v.value);
+      if (v.value) found.insert_or_assign(v.name, Setting{*v.value, {out_.shown(path), v.line, 1}});
     }
     out_.environment.insert(found.begin(), found.end());
   }
@@ -198,10 +200,10 @@ class Finder {
 
 }  // namespace
 
-Lookup ProjectFiles::lookup() const {
-  return [this](std::string_view name) -> std::optional<std::string> {
+Lookup lookup_in(const Environment& environment) {
+  return [&environment](std::string_view name) -> std::optional<std::string> {
     auto it = environment.find(name);
-    return it == environment.end() ? std::nullopt : std::optional(it->second);
+    return it == environment.end() ? std::nullopt : std::optional(it->second.value);
   };
 }
 

@@ -12,7 +12,14 @@
 
 namespace pcompose::compose {
 
-using Environment = std::map<std::string, std::string, std::less<>>;
+struct Setting {
+  std::string value;
+  Position place;  // in an env file; unknown: the environment of this process
+};
+using Environment = std::map<std::string, Setting, std::less<>>;
+
+// Looks in `environment`, which must outlive it.
+Lookup lookup_in(const Environment& environment);
 
 // What load() is asked for, with every default filled in.
 struct ProjectFiles {
@@ -24,7 +31,6 @@ struct ProjectFiles {
   std::string project_name;  // -p or COMPOSE_PROJECT_NAME; "" where neither is given
   std::vector<Diagnostic> warnings;
 
-  [[nodiscard]] Lookup lookup() const;
   [[nodiscard]] std::string shown(const std::string& path) const;
 };
 

@@ -34,7 +34,7 @@ class EnvironmentResolver {
   [[nodiscard]] Lookup lookup(const Node& above) const {
     return [this, &above](std::string_view name) -> std::optional<std::string> {
       if (auto it = project_.environment.find(name); it != project_.environment.end())
-        return it->second;
+        return it->second.value;
       for (const Node* node : {own_, &above}) {
         const Node* value = node == nullptr ? nullptr : node->find(name);
         if (value != nullptr && value->scalar()) return value->text;
@@ -104,8 +104,16 @@ class EnvironmentResolver {
       if (!entry.value.is(Kind::null)) continue;
       auto it = project_.environment.find(entry.key);
       if (it != project_.environment.end())
-        entry.value = make_string(it->second, entry.value.origin);
+        entry.value = make_string(it->second.value, taken_from(entry.value.origin, it->second));
     }
+  }
+
+  // Where the bare name stands, with the place in .env that gave it a value.
+  static OriginPtr taken_from(const OriginPtr& name, const Setting& setting) {
+    auto origin = std::make_shared<Origin>(name ? *name : Origin{});
+    origin->variables =
+        std::make_shared<const Interpolated>(Interpolated{"", {{"", setting.place, true}}});
+    return origin;
   }
 
   void take_build_arguments(Node& build) {

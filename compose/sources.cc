@@ -15,13 +15,6 @@
 namespace pcompose::compose {
 namespace {
 
-Lookup lookup_in(const Environment& environment) {
-  return [&environment](std::string_view name) -> std::optional<std::string> {
-    auto it = environment.find(name);
-    return it == environment.end() ? std::nullopt : std::optional(it->second);
-  };
-}
-
 bool is_remote(std::string_view path) {
   return path.find("://") != std::string_view::npos || path.starts_with("git@") ||
          path.starts_with("github.com/") || path.starts_with("oci:");
@@ -62,9 +55,9 @@ std::vector<Document> Sources::read(const std::string& path, const OriginPtr& as
 
 void Sources::canonicalize(Node& node, const Object& object, const std::string& path,
                            const std::string& directory, const Environment& environment) {
-  if (steps_.interpolate) interpolate_tree(node, lookup_in(environment), diagnostics_, warned_);
+  if (steps_.interpolate) interpolate_tree(node, environment, diagnostics_, warned_);
   auto home = environment.find("HOME");
-  CanonicalOptions options{directory, home == environment.end() ? "/" : home->second,
+  CanonicalOptions options{directory, home == environment.end() ? "/" : home->second.value,
                            steps_.resolve_paths, !steps_.interpolate, unsupported_};
   Canonicalizer(diagnostics_, std::move(options)).object(node, object, path);
 }
@@ -124,7 +117,10 @@ void Sources::include_one(const Node& item, const std::string& path, const Scope
                                      project_.shown(target)));
       continue;
     }
-    for (Document& document : read(target, file.origin)) add(std::move(document), inner, into);
+    for (Document& document : read(target, file.origin)) {
+      mark_reached(document.root, Way::include, file.origin);
+      add(std::move(document), inner, into);
+    }
   }
 }
 
@@ -146,7 +142,8 @@ void Sources::read_scope_environment(const Node& item, const std::string& from, 
     if (!text) continue;
     try {
       for (Variable& v : parse_dotenv(*text, project_.shown(path), lookup_in(scope.environment))) {
-        if (v.value) found.insert_or_assign(v.name, *v.value);
+        if (v.value)
+          found.insert_or_assign(v.name, Setting{*v.value, {project_.shown(path), v.line, 1}});
       }
     } catch (const ComposeError& error) {
       for (const Diagnostic& d : error.diagnostics()) diagnostics_.error(d);
@@ -188,7 +185,6 @@ bool Sources::extend(Node& service, const Extension& step) {
   Node base;
   if (!base_of(extends, step, next, base) || !extend(base, next)) return false;
   base.erase("extends");
-  mark_reached(base, Way::extends, extends.origin);
   Node merged = make_mapping(base.origin);
   merge(merged, base, service_schema());
   merge(merged, service, service_schema());
@@ -233,6 +229,7 @@ bool Sources::base_of(const Node& extends, const Extension& step, Extension& nex
     return false;
   }
   base = *found;
+  mark_reached(base, Way::extends, extends.origin);
   if (!next.canonical)
     canonicalize(base, service_schema(), below("services", name), next.directory,
                  *step.environment);
