@@ -53,7 +53,9 @@ std::string Diagnostic::str() const {
   std::string text = position.known() ? position.str() + ": " : "";
   if (severity == Severity::warning) text += "warning: ";
   if (!path.empty()) text += path + ": ";
-  return text + message;
+  text += message;
+  for (const Step& step : via) text += "\n    " + step.how + " " + step.position.str();
+  return text;
 }
 
 ComposeError::ComposeError(std::vector<Diagnostic> diagnostics)

@@ -52,14 +52,22 @@ class Error : public std::exception {
 
 enum class Severity { error, warning };
 
+// How a place was reached from another one.
+struct Step {
+  std::string how;  // "extended at", "included at"
+  Position position;
+};
+
 // One remark about the user's files.
 struct Diagnostic {
   Position position;
   std::string path;     // services.web.ports[0]; may be empty
   std::string message;  // what, and what would be right
   Severity severity = Severity::error;
+  std::vector<Step> via = {};  // what led to the place, the nearest first
 
-  // "compose.yaml:12:9: services.web.ports[0]: what, and what would be right"
+  // "compose.yaml:12:9: services.web.ports[0]: what, and what would be right", and a line for each
+  // step that led there.
   [[nodiscard]] std::string str() const;
 };
 

@@ -7,16 +7,19 @@
 #include "base/error.h"
 #include "base/fd.h"
 #include "cli/command.h"
+#include "cli/version.h"
 #include "compose/config_output.h"
+#include "compose/sarif.h"
 
 namespace pcompose::cli {
 namespace {
 
 struct ConfigFlags {
   bool quiet = false, services = false, volumes = false, networks = false, images = false,
-       profiles = false;
-  bool no_interpolate = false, no_normalize = false, no_paths = false, no_consistency = false;
-  std::string format = "yaml", output, hash;
+       profiles = false, models = false, environment = false, variables = false, sarif = false;
+  bool no_interpolate = false, no_normalize = false, no_paths = false, no_consistency = false,
+       no_environment = false;
+  std::string format = "yaml", output, hash, explain;
   std::vector<std::string> names;
 };
 
@@ -28,7 +31,37 @@ compose::ConfigOutput output_of(const ConfigFlags& flags) {
   if (flags.networks) return ConfigOutput::networks;
   if (flags.images) return ConfigOutput::images;
   if (flags.profiles) return ConfigOutput::profiles;
+  if (flags.models) return ConfigOutput::models;
+  if (flags.environment) return ConfigOutput::environment;
+  if (flags.variables) return ConfigOutput::variables;
+  if (!flags.explain.empty()) return ConfigOutput::explain;
   return flags.hash.empty() ? ConfigOutput::model : ConfigOutput::hash;
+}
+
+void write_out(const std::string& text, const std::string& file) {
+  if (file.empty()) {
+    std::cout << text;
+  } else {
+    replace_file(file, text);
+  }
+}
+
+// Every remark, none on stderr: editors and CI read this.
+int print_sarif(const compose::LoadOptions& load, compose::ConfigOptions options,
+                const std::string& file) {
+  std::ostringstream nothing;
+  std::vector<Diagnostic> found, errors;
+  options.output = compose::ConfigOutput::quiet;
+  try {
+    compose::run_config(load, options, compose::DiskFiles(), nothing, found);
+  } catch (const ComposeError& e) {
+    errors = e.diagnostics();
+  } catch (const Error& e) {
+    errors.push_back({e.position(), "", e.message(), Severity::error});
+  }
+  found.insert(found.begin(), errors.begin(), errors.end());
+  write_out(compose::sarif_text(found, kVersion), file);
+  return errors.empty() ? 0 : 1;
 }
 
 int config(const Globals& globals, const ConfigFlags& flags) {
@@ -39,20 +72,20 @@ int config(const Globals& globals, const ConfigFlags& flags) {
   options.format =
       flags.format == "json" ? compose::ConfigFormat::json : compose::ConfigFormat::yaml;
   options.services = flags.names;
-  if (!flags.hash.empty() && flags.hash != "*") options.services = {flags.hash};
+  if (!flags.hash.empty() && flags.hash != "*")
+    options.services = CLI::detail::split(flags.hash, ',');
+  options.explain = flags.explain;
+  options.resolve_environment = !flags.no_environment;
   options.interpolate = !flags.no_interpolate;
   options.normalize = !flags.no_normalize;
   options.resolve_paths = !flags.no_paths;
   options.check_consistency = !flags.no_consistency;
   std::ostringstream text;
   std::vector<Diagnostic> warnings;
+  if (flags.sarif) return print_sarif(load, options, flags.output);
   int code = compose::run_config(load, options, compose::DiskFiles(), text, warnings);
   for (const auto& w : warnings) fmt::print(stderr, "{}\n", w.str());
-  if (flags.output.empty()) {
-    std::cout << text.str();
-    return code;
-  }
-  replace_file(flags.output, text.str());
+  write_out(text.str(), flags.output);
   return code;
 }
 
@@ -69,11 +102,17 @@ void add_config(CLI::App& app, Globals& globals, Run& run) {
   c->add_flag("--networks", flags->networks, "Names of networks");
   c->add_flag("--images", flags->images, "Images");
   c->add_flag("--profiles", flags->profiles, "Names of profiles");
-  c->add_option("--hash", flags->hash, "Hash of a service, or * for all");
+  c->add_flag("--models", flags->models, "Models");
+  c->add_flag("--environment", flags->environment, "What variables are taken from");
+  c->add_flag("--variables", flags->variables, "The variables that the files name");
+  c->add_option("--explain", flags->explain, "Where a value came from: services.web.ports");
+  c->add_flag("--sarif", flags->sarif, "All diagnostics as SARIF 2.1.0");
+  c->add_option("--hash", flags->hash, "Hashes of services (a,b), or * for all");
   c->add_flag("--no-interpolate", flags->no_interpolate, "Leave variables as they are");
   c->add_flag("--no-normalize", flags->no_normalize, "Leave short forms as they are");
   c->add_flag("--no-path-resolution", flags->no_paths, "Leave relative paths as they are");
   c->add_flag("--no-consistency", flags->no_consistency, "Do not check references");
+  c->add_flag("--no-env-resolution", flags->no_environment, "Do not read env_file");
   c->add_option("-o,--output", flags->output, "Write there instead of stdout");
   c->add_option("services_named", flags->names, "Only these and what they depend on");
   c->callback([&, flags] { run = [&, flags] { return config(globals, *flags); }; });

@@ -1,10 +1,12 @@
 // pcompose: arguments to commands.
 #include <csignal>
+#include <unistd.h>
 
 #include <fmt/format.h>
 
 #include "base/error.h"
 #include "cli/command.h"
+#include "cli/source_excerpt.h"
 #include "cli/version.h"
 
 namespace pcompose::cli {
@@ -88,7 +90,9 @@ int main(int argc, char** argv) {
     fmt::print(stderr, "{}\n", e.what());
     return e.exit_code();
   } catch (const pcompose::ComposeError& e) {
-    fmt::print(stderr, "{}\n", e.what());
+    bool terminal = ::isatty(STDERR_FILENO) != 0;
+    for (const pcompose::Diagnostic& d : e.diagnostics())
+      fmt::print(stderr, "{}\n", terminal ? pcompose::cli::with_excerpt(d) : d.str());
     return 1;
   } catch (const std::exception& e) {
     fmt::print(stderr, "pcompose: {}\n", e.what());

@@ -3,13 +3,17 @@
 #include <algorithm>
 #include <set>
 
+#include <fmt/format.h>
+
 #include "base/sha256.h"
 #include "compose/decode.h"
+#include "compose/explain.h"
 #include "compose/fields.h"
 #include "compose/json.h"
 #include "compose/model.h"
 #include "compose/normalize.h"
 #include "compose/tree_json.h"
+#include "compose/variables.h"
 
 namespace pcompose::compose {
 namespace {
@@ -63,10 +67,64 @@ std::set<std::string> profiles_of(const Model& model) {
 void print_images(const Model& model, std::ostream& out) {
   std::set<std::string> names;
   for (const Entry& entry : entries_of(model.root, "services")) {
+    if (entry.value.find("provider") != nullptr) continue;
     std::string image = entry.value.text_of("image");
     names.insert(image.empty() ? model.name + "-" + entry.key : image);
+    const Node* hooks = entry.value.find("pre_start");
+    if (hooks == nullptr) continue;
+    for (const Node& hook : hooks->items) {
+      if (std::string own = hook.text_of("image"); !own.empty()) names.insert(own);
+    }
   }
   print_lines(names, out);
+}
+
+// Dependencies before what needs them, else by name.
+void print_services(const Model& model, std::ostream& out) {
+  std::set<std::string> printed;
+  auto visit = [&](auto& self, const std::string& name) -> void {
+    const Node* service = model.root.find("services")->find(name);
+    if (service == nullptr || !printed.insert(name).second) return;
+    for (const std::string& below : keys_of(*service, "depends_on")) self(self, below);
+    out << name << '\n';
+  };
+  for (const std::string& name : keys_of(model.root, "services")) visit(visit, name);
+}
+
+void print_models(const Model& model, std::ostream& out) {
+  std::set<std::string> names;
+  for (const Entry& entry : entries_of(model.root, "models"))
+    names.insert(entry.value.text_of("model", entry.key));
+  print_lines(names, out);
+}
+
+void print_environment(const Model& model, std::ostream& out) {
+  for (const auto& [name, value] : model.environment) out << name << '=' << value << '\n';
+}
+
+void print_variables(const Model& model, ConfigFormat format, std::ostream& out) {
+  TemplateVariables variables;
+  collect_variables(model.root, variables);
+  collect_variables(model.disabled_services, variables);
+  if (format == ConfigFormat::json) {
+    json::object all;
+    for (const auto& [name, v] : variables) {
+      all[name] = json::object{{"Name", name},
+                               {"DefaultValue", v.default_value},
+                               {"PresenceValue", v.presence_value},
+                               {"Required", v.required}};
+    }
+    out << json_text(all);
+    return;
+  }
+  size_t width = 4;
+  for (const auto& [name, v] : variables) width = std::max(width, name.size());
+  out << fmt::format("{:<{}}  {:<8}  {:<20}  {}\n", "NAME", width, "REQUIRED", "DEFAULT VALUE",
+                     "ALTERNATE VALUE");
+  for (const auto& [name, v] : variables) {
+    out << fmt::format("{:<{}}  {:<8}  {:<20}  {}\n", name, width, v.required, v.default_value,
+                       v.presence_value);
+  }
 }
 
 void print_hashes(const Model& model, Unsupported unsupported, Diagnostics& diagnostics,
@@ -87,16 +145,18 @@ int run_config(const LoadOptions& options, const ConfigOptions& config, const Fi
   with_services.services.insert(with_services.services.end(), config.services.begin(),
                                 config.services.end());
   ModelOptions steps{config.interpolate, config.normalize, config.resolve_paths,
-                     config.check_consistency};
+                     config.check_consistency, config.resolve_environment};
+  // Their texts are wanted as they were written, and of every service.
+  if (config.output == ConfigOutput::variables) steps = {false, false, false, false, false};
   Model model = build_model(with_services, steps, files, diagnostics);
   if (options.unsupported == Unsupported::refuse) {
     decode(model, options.unsupported, diagnostics);
     diagnostics.throw_errors();
   }
-  select(model.root, config.services);
+  if (config.output != ConfigOutput::variables) select(model.root, config.services);
   switch (config.output) {
     case ConfigOutput::services:
-      print_lines(keys_of(model.root, "services"), out);
+      print_services(model, out);
       break;
     case ConfigOutput::volumes:
       print_lines(keys_of(model.root, "volumes"), out);
@@ -113,10 +173,23 @@ int run_config(const LoadOptions& options, const ConfigOptions& config, const Fi
     case ConfigOutput::hash:
       print_hashes(model, options.unsupported, diagnostics, out);
       break;
+    case ConfigOutput::models:
+      print_models(model, out);
+      break;
+    case ConfigOutput::environment:
+      print_environment(model, out);
+      break;
+    case ConfigOutput::variables:
+      print_variables(model, config.format, out);
+      break;
+    case ConfigOutput::explain:
+      explain(model, config.explain, config.format, out);
+      break;
     case ConfigOutput::quiet:
       break;
     case ConfigOutput::model: {
-      json::value tree = tree_to_json(model, config.interpolate ? Dollars::escape : Dollars::keep);
+      json::value tree =
+          tree_to_json(model, config.interpolate ? Dollars::escape : Dollars::keep, config.format);
       out << (config.format == ConfigFormat::json ? json_text(tree) : yaml_text(tree));
     }
   }

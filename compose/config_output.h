@@ -12,8 +12,22 @@ namespace pcompose::compose {
 
 enum class ConfigFormat { yaml, json };
 
-// One of: the whole model, a list of names a line each, "service hash" lines, nothing.
-enum class ConfigOutput { model, services, volumes, networks, images, profiles, hash, quiet };
+// One of: the whole model, a list of names a line each, "service hash" lines, NAME=VALUE lines, a
+// table, where a value came from, nothing.
+enum class ConfigOutput {
+  model,
+  services,
+  volumes,
+  networks,
+  images,
+  profiles,
+  models,
+  hash,
+  environment,
+  variables,
+  explain,
+  quiet
+};
 
 struct ConfigOptions {
   ConfigOutput output = ConfigOutput::model;
@@ -23,6 +37,8 @@ struct ConfigOptions {
   bool normalize = true;
   bool resolve_paths = true;
   bool check_consistency = true;
+  bool resolve_environment = true;
+  std::string explain;  // a path, for ConfigOutput::explain
 };
 
 // Writes the chosen output to `out` and returns the exit code. Nothing is written where it throws.

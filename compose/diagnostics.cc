@@ -5,12 +5,30 @@
 #include <tuple>
 
 namespace pcompose::compose {
+namespace {
+
+constexpr size_t kMaxShown = 200;  // more than anybody repairs in one go
+
+}  // namespace
 
 bool Diagnostics::failed_at(const std::string& path) const {
-  return std::ranges::any_of(failed_paths_, [&](const std::string& failed) {
-    return failed.starts_with(path) && (failed.size() == path.size() ||
-                                        failed[path.size()] == '.' || failed[path.size()] == '[');
-  });
+  // What begins with the path stands together in the set.
+  for (auto it = failed_paths_.lower_bound(path);
+       it != failed_paths_.end() && it->starts_with(path); ++it) {
+    bool below =
+        it->size() == path.size() || (*it)[path.size()] == '.' || (*it)[path.size()] == '[';
+    if (below) return true;
+  }
+  return false;
+}
+
+std::vector<Step> Diagnostics::steps_to(const OriginPtr& origin) {
+  std::vector<Step> out;
+  for (const Origin* o = origin.get(); o != nullptr && o->via != nullptr; o = o->via.get()) {
+    if (o->way == Way::extends) out.push_back({"extended at", o->via->position()});
+    if (o->way == Way::include) out.push_back({"included at", o->via->position()});
+  }
+  return out;
 }
 
 void Diagnostics::throw_errors() const {
@@ -32,6 +50,11 @@ void Diagnostics::throw_errors() const {
   for (size_t i : order) sorted.push_back(errors_[i]);
   auto same = [](const Diagnostic& a, const Diagnostic& b) { return a.str() == b.str(); };
   sorted.erase(std::unique(sorted.begin(), sorted.end(), same), sorted.end());
+  if (sorted.size() > kMaxShown) {
+    std::string more = std::to_string(sorted.size() - kMaxShown) + " more errors are not shown";
+    sorted.resize(kMaxShown);
+    sorted.push_back({sorted.back().position, "", more, Severity::error});
+  }
   throw ComposeError(std::move(sorted));
 }
 

@@ -1,6 +1,7 @@
 // Collects what is wrong with the user's files, so that all of it is said at once.
 #pragma once
 
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -13,20 +14,21 @@ namespace pcompose::compose {
 class Diagnostics {
  public:
   void error(const OriginPtr& origin, std::string path, std::string message) {
-    failed_paths_.push_back(path);
+    failed_paths_.insert(path);
     refuse(origin, std::move(path), std::move(message));
   }
   // An error about something that is well-formed, so that other checks of the same place go on.
   void refuse(const OriginPtr& origin, std::string path, std::string message) {
-    errors_.push_back({position_of(origin), std::move(path), std::move(message), Severity::error});
+    errors_.push_back({position_of(origin), std::move(path), std::move(message), Severity::error,
+                       steps_to(origin)});
   }
   void error(Diagnostic diagnostic) {
-    failed_paths_.push_back(diagnostic.path);
+    failed_paths_.insert(diagnostic.path);
     errors_.push_back(std::move(diagnostic));
   }
   void warning(const OriginPtr& origin, std::string path, std::string message) {
-    warnings_.push_back(
-        {position_of(origin), std::move(path), std::move(message), Severity::warning});
+    warnings_.push_back({position_of(origin), std::move(path), std::move(message),
+                         Severity::warning, steps_to(origin)});
   }
   [[nodiscard]] bool failed() const { return !errors_.empty(); }
   // True where an error() was reported at `path` or below: what else is wrong there may be its
@@ -38,8 +40,11 @@ class Diagnostics {
   [[nodiscard]] const std::vector<Diagnostic>& warnings() const { return warnings_; }
 
  private:
+  // The includes and extends on the way; an alias or an override is in the reader's view anyway.
+  static std::vector<Step> steps_to(const OriginPtr& origin);
+
   std::vector<Diagnostic> errors_;
-  std::vector<std::string> failed_paths_;
+  std::set<std::string> failed_paths_;
   std::vector<Diagnostic> warnings_;
 };
 

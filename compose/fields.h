@@ -310,12 +310,20 @@ void fields(A& a, T& v) {
 }
 
 template <class A, class T>
+  requires std::same_as<std::remove_const_t<T>, Step>
+void fields(A& a, T& v) {
+  a.field("how", v.how);
+  a.field("position", v.position);
+}
+
+template <class A, class T>
   requires std::same_as<std::remove_const_t<T>, Diagnostic>
 void fields(A& a, T& v) {
   a.field("position", v.position);
   a.field("path", v.path);
   a.field("message", v.message);
   a.always("severity", v.severity);
+  a.field("via", v.via);
 }
 
 template <class A, class T>

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include "compose/variables.h"
+
 namespace pcompose::compose {
 namespace {
 
@@ -25,6 +27,12 @@ size_t closing_brace(std::string_view text) {
     if (text[i] == '}' && --open == 0) return i;
   }
   return std::string_view::npos;
+}
+
+// For messages: a text may be megabytes long.
+std::string excerpt(std::string_view text) {
+  constexpr size_t kLongest = 80;
+  return std::string(text.substr(0, kLongest)) + (text.size() > kLongest ? "…" : "");
 }
 
 using Result = std::expected<std::string, std::string>;
@@ -63,7 +71,7 @@ class Interpolation {
     size_t size = closing_brace(text.substr(1));
     if (size == std::string_view::npos) {
       return std::unexpected(
-          fmt::format("\"${}\" has no closing brace; write $$ for a dollar sign", text));
+          fmt::format("\"${}\" has no closing brace; write $$ for a dollar sign", excerpt(text)));
     }
     std::string_view inner = text.substr(1, size);
     text.remove_prefix(size + 2);
@@ -106,7 +114,7 @@ class Interpolation {
     return std::unexpected(fmt::format(
         "invalid interpolation \"${{{}}}\"; the forms are ${{NAME}}, ${{NAME:-default}}, "
         "${{NAME:?error}} and ${{NAME:+replacement}}, and $$ is a dollar sign",
-        inner));
+        excerpt(inner)));
   }
 
   std::string value_or_empty(std::string_view name) {
@@ -119,7 +127,42 @@ class Interpolation {
   const OnUnset& on_unset_;
 };
 
+void collect_braced(std::string_view inner, TemplateVariables& out) {
+  std::string_view name = name_at(inner);
+  if (name.empty()) return;
+  TemplateVariable& variable = out[std::string(name)];
+  std::string_view rest = inner.substr(name.size());
+  if (rest.starts_with(':')) rest.remove_prefix(1);
+  if (rest.empty()) return;
+  std::string_view value = rest.substr(1);
+  if (rest.front() == '?') variable.required = true;
+  if (rest.front() == '-' && variable.default_value.empty()) variable.default_value = value;
+  if (rest.front() == '+' && variable.presence_value.empty()) variable.presence_value = value;
+  collect_variables(value, out);
+}
+
 }  // namespace
+
+void collect_variables(std::string_view text, TemplateVariables& out) {
+  for (size_t dollar = text.find('$'); dollar != std::string_view::npos; dollar = text.find('$')) {
+    text.remove_prefix(dollar + 1);
+    size_t size = text.starts_with('{') ? closing_brace(text.substr(1)) : std::string_view::npos;
+    if (text.starts_with('$')) {
+      text.remove_prefix(1);
+    } else if (size != std::string_view::npos) {
+      collect_braced(text.substr(1, size), out);
+      text.remove_prefix(size + 2);
+    } else if (std::string_view name = name_at(text); !name.empty()) {
+      out.try_emplace(std::string(name));
+    }
+  }
+}
+
+void collect_variables(const Node& root, TemplateVariables& out) {
+  if (root.is(Kind::string)) collect_variables(root.text, out);
+  for (const Node& item : root.items) collect_variables(item, out);
+  for (const Entry& entry : root.entries) collect_variables(entry.value, out);
+}
 
 std::expected<std::string, std::string> interpolate(std::string_view text, const Lookup& lookup,
                                                     const OnUnset& on_unset) {

@@ -14,7 +14,7 @@
 namespace pcompose::compose {
 namespace {
 
-constexpr size_t kMaxFileSize = 16U << 20U;
+constexpr size_t kMaxFileSize = 8U << 20U;
 
 bool same_directory(const std::string& a, const std::string& b) {
   struct stat one{};

@@ -15,7 +15,7 @@ class FileReader {
  public:
   virtual ~FileReader() = default;
   // The content of a regular file; nullopt where there is none. Throws Error on anything else (a
-  // directory, no permission, longer than 16 MiB).
+  // directory, no permission, longer than 8 MiB).
   [[nodiscard]] virtual std::optional<std::string> read(const std::string& path) const = 0;
   // True where `path` names something that read() could read.
   [[nodiscard]] virtual bool exists(const std::string& path) const = 0;

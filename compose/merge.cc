@@ -10,7 +10,7 @@ namespace {
 constexpr Attribute kAny{"", Form::any};
 constexpr Attribute kText{"", Form::text};
 
-void merge_value(Node& base, const Node& over, const Attribute& attribute);
+void merge_value(Node& base, Node&& over, const Attribute& attribute);
 
 bool same_value(const Node& a, const Node& b) {
   if (a.kind != b.kind || a.text != b.text || a.items.size() != b.items.size()) return false;
@@ -48,21 +48,21 @@ std::string identity(const Node& item, Form form) {
   }
 }
 
-Node without_resets(const Node& node) {
+Node without_resets(Node&& node) {
   Node fresh;
   fresh.kind = node.kind;
   fresh.origin = node.origin;
-  merge_value(fresh, node, kAny);
+  merge_value(fresh, std::move(node), kAny);
   return fresh;
 }
 
-void merge_items(Node& base, const Node& over, Form form) {
-  for (const Node& item : over.items) {
+void merge_items(Node& base, Node&& over, Form form) {
+  for (Node& item : over.items) {
     if (item.tag == MergeTag::reset) continue;
     std::string key = identity(item, form);
     auto same = [&](const Node& other) { return identity(other, form) == key; };
     auto old = key.empty() ? base.items.end() : std::ranges::find_if(base.items, same);
-    Node fresh = without_resets(item);
+    Node fresh = without_resets(std::move(item));
     if (old == base.items.end()) {
       base.items.push_back(std::move(fresh));
     } else if (!same_value(*old, fresh)) {
@@ -74,38 +74,38 @@ void merge_items(Node& base, const Node& over, Form form) {
 
 // One pool stands for "the" subnet, so another file's pool takes its place; several are told apart
 // by subnet.
-void merge_pools(Node& base, const Node& over, const Attribute& attribute) {
+void merge_pools(Node& base, Node&& over, const Attribute& attribute) {
   if (base.items.size() == 1 && over.items.size() == 1) {
     bool same = base.items[0].text_of("subnet") == over.items[0].text_of("subnet");
     if (!same) base.items.clear();
   }
-  for (const Node& item : over.items) {
+  for (Node& item : over.items) {
     auto same = [&](const Node& other) {
       return other.text_of("subnet") == item.text_of("subnet");
     };
     auto old = std::ranges::find_if(base.items, same);
     if (old == base.items.end()) {
-      base.items.push_back(without_resets(item));
+      base.items.push_back(without_resets(std::move(item)));
     } else {
-      merge(*old, item, *attribute.object);
+      merge(*old, std::move(item), *attribute.object);
     }
   }
 }
 
-void replace(Node& base, const Node& over) {
+void replace(Node& base, Node&& over) {
   OriginPtr before = base.origin;
   base.kind = over.kind;
-  base.text = over.text;
+  base.text = std::move(over.text);
   base.plain = over.plain;
-  base.items = over.items;
-  base.entries = over.entries;
+  base.items = std::move(over.items);
+  base.entries = std::move(over.entries);
   base.origin = before == over.origin ? before : reached(over.origin, Way::override_by, before);
 }
 
 // Every entry of `over` into the mapping `base`, by one attribute.
-void merge_entries(Node& base, const Node& over, const Attribute& attribute);
+void merge_entries(Node& base, Node&& over, const Attribute& attribute);
 
-void merge_entry(Node& base, const Entry& over, const Attribute& attribute) {
+void merge_entry(Node& base, Entry&& over, const Attribute& attribute) {
   if (over.value.tag == MergeTag::reset) {
     base.erase(over.key);
     return;
@@ -116,70 +116,84 @@ void merge_entry(Node& base, const Entry& over, const Attribute& attribute) {
     fresh.kind = over.value.kind;
     fresh.origin = over.value.origin;
     if (old == nullptr) {
-      base.entries.push_back({over.key, over.origin, std::move(fresh)});
+      base.entries.push_back({std::move(over.key), std::move(over.origin), std::move(fresh)});
       old = &base.entries.back().value;
     } else {
       *old = std::move(fresh);
     }
   }
-  merge_value(*old, over.value, attribute);
+  merge_value(*old, std::move(over.value), attribute);
 }
 
-void merge_entries(Node& base, const Node& over, const Attribute& attribute) {
-  for (const Entry& entry : over.entries) merge_entry(base, entry, attribute);
+void merge_entries(Node& base, Node&& over, const Attribute& attribute) {
+  // Into an empty mapping nothing meets anything: a file's thousand services are not searched for.
+  bool fresh = base.entries.empty();
+  base.entries.reserve(base.entries.size() + over.entries.size());
+  for (Entry& entry : over.entries) {
+    if (fresh && entry.value.tag == MergeTag::none) {
+      base.entries.push_back({std::move(entry.key), std::move(entry.origin), Node{}});
+      Node& value = base.entries.back().value;
+      value.kind = entry.value.kind;
+      value.origin = entry.value.origin;
+      merge_value(value, std::move(entry.value), attribute);
+    } else {
+      merge_entry(base, std::move(entry), attribute);
+    }
+  }
 }
 
-void merge_logging(Node& base, const Node& over, const Attribute& attribute) {
+void merge_logging(Node& base, Node&& over, const Attribute& attribute) {
   std::string before = base.text_of("driver");
   std::string after = over.text_of("driver");
   if (!before.empty() && !after.empty() && before != after) base.entries.clear();
-  merge(base, over, *attribute.object);
+  merge(base, std::move(over), *attribute.object);
 }
 
-void merge_mapping(Node& base, const Node& over, const Attribute& attribute) {
+void merge_mapping(Node& base, Node&& over, const Attribute& attribute) {
   switch (attribute.form) {
     case Form::object:
     case Form::build:
     case Form::extends:
-      return merge(base, over, *attribute.object);
+      return merge(base, std::move(over), *attribute.object);
     case Form::logging:
-      return merge_logging(base, over, attribute);
+      return merge_logging(base, std::move(over), attribute);
     case Form::named:
     case Form::services:
     case Form::memberships:
     case Form::models:
     case Form::depends_on: {
       Attribute element{"", Form::object, Support::yes, attribute.object};
-      return merge_entries(base, over, element);
+      return merge_entries(base, std::move(over), element);
     }
     case Form::environment:
     case Form::labels:
     case Form::text_map:
     case Form::contexts:
     case Form::ulimits:
-      return merge_entries(base, over, kText);
+      return merge_entries(base, std::move(over), kText);
     default:
-      return merge_entries(base, over, kAny);
+      return merge_entries(base, std::move(over), kAny);
   }
 }
 
-void merge_value(Node& base, const Node& over, const Attribute& attribute) {
+void merge_value(Node& base, Node&& over, const Attribute& attribute) {
   bool whole = attribute.form == Form::command || attribute.form == Form::health_test ||
                attribute.form == Form::text;
   // A null says nothing new, but an environment variable can be set back to "take it from outside".
   if (over.is(Kind::null) && !base.is(Kind::null) && !whole) return;
-  if (whole || base.kind != over.kind || over.kind < Kind::sequence) return replace(base, over);
-  if (over.is(Kind::mapping)) return merge_mapping(base, over, attribute);
-  if (attribute.form == Form::ipam_pools) return merge_pools(base, over, attribute);
-  merge_items(base, over, attribute.form);
+  if (whole || base.kind != over.kind || over.kind < Kind::sequence)
+    return replace(base, std::move(over));
+  if (over.is(Kind::mapping)) return merge_mapping(base, std::move(over), attribute);
+  if (attribute.form == Form::ipam_pools) return merge_pools(base, std::move(over), attribute);
+  merge_items(base, std::move(over), attribute.form);
 }
 
 }  // namespace
 
-void merge(Node& base, const Node& over, const Object& object) {
-  for (const Entry& entry : over.entries) {
+void merge(Node& base, Node over, const Object& object) {
+  for (Entry& entry : over.entries) {
     const Attribute* attribute = object.find(entry.key);
-    merge_entry(base, entry, attribute == nullptr ? kAny : *attribute);
+    merge_entry(base, std::move(entry), attribute == nullptr ? kAny : *attribute);
   }
 }
 

@@ -10,6 +10,6 @@ namespace pcompose::compose {
 // of the compose specification: mappings deeply, lists by the identity that their attribute has,
 // commands whole. !reset removes, !override replaces. A replaced value's origin leads to what it
 // replaced.
-void merge(Node& base, const Node& over, const Object& object);
+void merge(Node& base, Node over, const Object& object);
 
 }  // namespace pcompose::compose

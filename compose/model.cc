@@ -52,14 +52,19 @@ class ModelBuilder {
   // -p and the environment come first, then the last `name:`, then the directory.
   void choose_name() {
     model_.name = project_.project_name;
+    if (!model_.name.empty())
+      model_.name_from = options_.project_name.empty() ? "from COMPOSE_PROJECT_NAME" : "from -p";
     Lookup lookup = lookup_in(project_.environment);
     for (const Document& document : documents_) {
       std::string written = document.root.text_of("name");
       if (written.empty() || !project_.project_name.empty()) continue;
       if (auto text = interpolate(written, lookup)) model_.name = normalized_project_name(*text);
+      model_.name_from = document.root.find("name")->position().str();
     }
-    if (model_.name.empty())
+    if (model_.name.empty()) {
       model_.name = normalized_project_name(base_name(project_.project_directory));
+      model_.name_from = "from the directory " + project_.project_directory;
+    }
     if (model_.name.empty()) {
       diagnostics_.throw_errors();
       throw Error("project name must not be empty: the directory's name holds no letter or digit")
@@ -77,7 +82,9 @@ class ModelBuilder {
       model_.disabled_services.entries.push_back(std::move(entry));
       return true;
     });
-    resolve_environment(services, project_, files_, diagnostics_);
+    for (const auto& [name, setting] : project_.environment)
+      model_.environment.emplace(name, setting.value);
+    if (steps_.resolve_environment) resolve_environment(services, project_, files_, diagnostics_);
     if (steps_.normalize) add_implied_dependencies(services);
     if (steps_.check_consistency)
       check_consistency(model_.root, model_.disabled_services, diagnostics_);

@@ -2,6 +2,7 @@
 // from.
 #pragma once
 
+#include <map>
 #include <string>
 #include <vector>
 
@@ -16,6 +17,7 @@ struct ModelOptions {
   bool normalize = true;
   bool resolve_paths = true;
   bool check_consistency = true;
+  bool resolve_environment = true;  // reads env_file and label_file
 };
 
 // root holds services (the active ones), networks, volumes, secrets, configs and x-…, each a
@@ -24,6 +26,8 @@ struct Model {
   Node root;
   Node disabled_services;  // a mapping, canonical
   std::string name;
+  std::string name_from;                           // in words: -p, a place, the directory
+  std::map<std::string, std::string> environment;  // what variables are taken from
   std::string working_dir;
   std::vector<std::string> config_files;
   std::vector<std::string> profiles;

@@ -75,11 +75,11 @@ void Sources::add(Document document, const Scope& scope, Node& into) {
   document.root.erase("name");
   if (!included.entries.empty()) {
     // The including file's own words come over what it includes.
-    merge(included, document.root, file_schema());
+    merge(included, std::move(document.root), file_schema());
     document.root = std::move(included);
   }
   extend_all(document.root, document.path, scope);
-  merge(into, document.root, file_schema());
+  merge(into, std::move(document.root), file_schema());
 }
 
 void Sources::include(const Node& document, const std::string& path, const Scope& scope,
@@ -186,10 +186,11 @@ bool Sources::extend(Node& service, const Extension& step) {
   if (!base_of(extends, step, next, base) || !extend(base, next)) return false;
   base.erase("extends");
   Node merged = make_mapping(base.origin);
-  merge(merged, base, service_schema());
-  merge(merged, service, service_schema());
-  merged.origin = service.origin;
   merged.tag = service.tag;
+  OriginPtr origin = service.origin;
+  merge(merged, std::move(base), service_schema());
+  merge(merged, std::move(service), service_schema());
+  merged.origin = std::move(origin);
   service = std::move(merged);
   return true;
 }

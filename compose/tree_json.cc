@@ -10,7 +10,7 @@ namespace {
 
 class TreeWriter {
  public:
-  explicit TreeWriter(Dollars dollars) : dollars_(dollars) {}
+  TreeWriter(Dollars dollars, ConfigFormat format) : dollars_(dollars), format_(format) {}
 
   json::object file(const Node& root, const std::string& name) {
     json::object out;
@@ -55,22 +55,26 @@ class TreeWriter {
                                : element.object != nullptr ? &element
                                                            : nullptr;
       if (below != nullptr && left_out(*entry, *below)) continue;
-      bool no_limit =
-          attribute != nullptr && attribute->form == Form::ulimits && entry->value.text == "0";
+      bool no_limit = as_json() && attribute != nullptr && attribute->form == Form::ulimits &&
+                      entry->value.text == "0";
       out[shown_key(*entry, attribute)] =
           no_limit ? json::value(json::object()) : value(entry->value, below);
     }
     if (attribute != nullptr && attribute->name == "deploy" && dollars_ == Dollars::escape)
       out.emplace("resources", json::object());
-    bool watch = object && attribute->object->name == "watch";
+    bool watch = as_json() && object && attribute->object->name == "watch";
     if (watch) out.emplace("exec", json::object({{"command", nullptr}}));
     return out;
   }
 
+  // Programs that read JSON know it as docker compose prints it, where that is no compose file any
+  // more; YAML is a compose file again.
+  [[nodiscard]] bool as_json() const { return format_ == ConfigFormat::json; }
+
   // Docker Compose prints these two by the names of its own struct.
-  static std::string_view shown_key(const Entry& entry, const Attribute* around) {
-    bool quirk =
-        around != nullptr && around->object != nullptr && around->object->name == "device weight";
+  [[nodiscard]] std::string_view shown_key(const Entry& entry, const Attribute* around) const {
+    bool quirk = as_json() && around != nullptr && around->object != nullptr &&
+                 around->object->name == "device weight";
     if (!quirk) return entry.key;
     return entry.key == "weight" ? "Weight" : "Path";
   }
@@ -137,12 +141,13 @@ class TreeWriter {
   }
 
   Dollars dollars_;
+  ConfigFormat format_;
 };
 
 }  // namespace
 
-json::value tree_to_json(const Model& model, Dollars dollars) {
-  return TreeWriter(dollars).file(model.root, model.name);
+json::value tree_to_json(const Model& model, Dollars dollars, ConfigFormat format) {
+  return TreeWriter(dollars, format).file(model.root, model.name);
 }
 
 }  // namespace pcompose::compose

@@ -18,6 +18,8 @@ namespace {
 
 constexpr size_t kMaxDepth = 200;
 constexpr size_t kMaxAliasNodes = 100000;
+// Some hundred bytes each. A thousand services have about thirty thousand.
+constexpr size_t kMaxNodes = 250000;
 
 [[noreturn]] void fail(const OriginPtr& origin, std::string message) {
   throw ComposeError(Diagnostic{position_of(origin), "", std::move(message)});
@@ -51,6 +53,8 @@ class TreeBuilder final : public YAML::EventHandler {
     Node node = make_string(value, origin(mark));
     // "?" is a plain scalar without a tag, "!" a quoted one; the text of !reset counts as plain.
     node.plain = tag == "?";
+    if (value.find('\0') != std::string::npos)
+      fail(node.origin, "holds a NUL byte, which no program can be given; remove \\0");
     node.tag = merge_tag(tag);
     if (node.plain || node.tag != MergeTag::none) node.kind = plain_kind(value);
     if (tag.ends_with(":str")) node.kind = Kind::string;
@@ -105,6 +109,8 @@ class TreeBuilder final : public YAML::EventHandler {
     if (!frames_.empty() && frames_.back().node.is(Kind::mapping) && !frames_.back().key) {
       fail(node.origin, fmt::format("a key must be a string, this is {}", kind_name(node.kind)));
     }
+    // Most have some; an entry is large and dear to move.
+    if (node.is(Kind::mapping)) node.entries.reserve(8);
     frames_.push_back({std::move(node), anchor, std::nullopt, {}});
   }
 
@@ -115,6 +121,7 @@ class TreeBuilder final : public YAML::EventHandler {
   }
 
   void add(Node node, YAML::anchor_t anchor) {
+    if (++nodes_ > kMaxNodes) fail(node.origin, fmt::format("more than {} values", kMaxNodes));
     if (anchor != 0) anchors_.insert_or_assign(anchor, node);
     if (frames_.empty()) {
       root_ = std::move(node);
@@ -202,9 +209,47 @@ class TreeBuilder final : public YAML::EventHandler {
   std::unordered_map<YAML::anchor_t, Node> anchors_;
   std::optional<Node> root_;
   size_t alias_nodes_ = 0;
+  size_t nodes_ = 0;
   int start_ = -1;
   OriginPtr started_at_;
 };
+
+// The size of the UTF-8 sequence that `rest` begins with, 0 where it is none (RFC 3629, section 4).
+size_t utf8_size(std::string_view rest) {
+  auto byte = [&](size_t i) { return static_cast<unsigned char>(rest[i]); };
+  unsigned char first = byte(0);
+  if (first < 0x80) return first == 0 ? 0 : 1;
+  size_t size = first >= 0xf0 ? 4 : first >= 0xe0 ? 3 : 2;
+  if (first < 0xc2 || first > 0xf4 || rest.size() < size) return 0;
+  for (size_t i = 1; i < size; ++i) {
+    if ((byte(i) & 0xc0U) != 0x80) return 0;
+  }
+  bool overlong = (first == 0xe0 && byte(1) < 0xa0) || (first == 0xf0 && byte(1) < 0x90);
+  bool outside = (first == 0xed && byte(1) > 0x9f) || (first == 0xf4 && byte(1) > 0x8f);
+  return overlong || outside ? 0 : size;
+}
+
+// The YAML parser replaces what is no UTF-8, and the user would find another text in the container.
+void check_encoding(std::string_view text, const std::shared_ptr<const std::string>& file) {
+  bool utf16 = text.starts_with("\xff\xfe") || text.starts_with("\xfe\xff");
+  if (utf16) return;  // the parser knows it by its byte order mark
+  int line = 1;
+  size_t line_start = 0;
+  for (size_t i = 0; i < text.size();) {
+    size_t size = utf8_size(text.substr(i));
+    if (size == 0) {
+      auto place = std::make_shared<Origin>(
+          Origin{file, line, static_cast<int>(i - line_start) + 1, Way::written, nullptr});
+      fail(place, fmt::format("the byte 0x{:02x} is no UTF-8 text; save the file as UTF-8",
+                              static_cast<unsigned char>(text[i])));
+    }
+    if (text[i] == '\n') {
+      ++line;
+      line_start = i + 1;
+    }
+    i += size;
+  }
+}
 
 // The parser's message names no anchor; the text at the mark does.
 std::string alias_at(std::string_view text, const YAML::Mark& mark) {
@@ -238,6 +283,7 @@ std::string alias_at(std::string_view text, const YAML::Mark& mark) {
 std::vector<Node> read_yaml(std::string_view text, const std::string& shown_as) {
   auto file = std::make_shared<const std::string>(shown_as);
   std::vector<Node> documents;
+  check_encoding(text, file);
   try {
     std::istringstream stream{std::string(text)};
     YAML::Parser parser(stream);

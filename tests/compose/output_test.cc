@@ -97,7 +97,7 @@ TEST(Config, JsonAndLists) {
                 .size(),
             2U);
   options.output = ConfigOutput::services;
-  EXPECT_EQ(config(kEverything, options), "a\nb\n");
+  EXPECT_EQ(config(kEverything, options), "b\na\n") << "a depends on b";
   options.output = ConfigOutput::volumes;
   EXPECT_EQ(config(kEverything, options), "data\n");
   options.output = ConfigOutput::images;

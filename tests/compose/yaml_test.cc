@@ -104,6 +104,11 @@ TEST(YamlReader, BoundsAliasesAndDepth) {
     bomb += "]\n";
   }
   EXPECT_NE(error_of(bomb).find("aliases expand to more than 100000 values"), std::string::npos);
+  std::string flat = "a: [x";
+  for (int i = 0; i < 250000; ++i) flat += ",x";
+  EXPECT_NE(error_of(flat + "]\n").find("more than 250000 values"), std::string::npos);
+  EXPECT_NE(error_of("a: \xff\n").find(":1:4: the byte 0xff is no UTF-8"), std::string::npos);
+  EXPECT_NE(error_of("a: \"x\\0y\"\n").find(":1:4: holds a NUL byte"), std::string::npos);
   EXPECT_NE(error_of("a: " + std::string(300, '[') + std::string(300, ']')).find("deeper than 200"),
             std::string::npos);
 }
