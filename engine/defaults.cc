@@ -17,7 +17,7 @@ Capabilities default_capabilities() {
                   CAP_SYS_CHROOT, CAP_KILL, CAP_AUDIT_WRITE}) {
     set |= CapabilitySet{1} << static_cast<unsigned>(cap);
   }
-  return {.bounding = set, .effective = set, .inheritable = 0};
+  return {.bounding = set, .effective = set, .permitted = set};
 }
 
 std::vector<Mount> default_mounts(uint64_t shm_bytes) {

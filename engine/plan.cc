@@ -52,6 +52,7 @@ std::string Plan::bytes() const {
               1;  // ends in a zero byte: every string ends inside
   head.op_count = static_cast<uint32_t>(ops_.size());
   head.clone_flags = clone_flags_;
+  head.stays_dumpable = stays_dumpable_;
   std::string out(reinterpret_cast<const char*>(&head), sizeof head);
   for (Op op : ops_) {
     // The pool's offsets become the plan's.
@@ -65,9 +66,9 @@ namespace {
 
 std::string namespaces(uint64_t flags) {
   static constexpr std::pair<uint64_t, const char*> kNames[] = {
-      {CLONE_NEWUSER, "user"},    {CLONE_NEWNS, "mnt"},  {CLONE_NEWPID, "pid"},
-      {CLONE_NEWNET, "net"},      {CLONE_NEWIPC, "ipc"}, {CLONE_NEWUTS, "uts"},
-      {CLONE_NEWCGROUP, "cgroup"}};
+      {CLONE_NEWUSER, "user"},     {CLONE_NEWNS, "mnt"},           {CLONE_NEWPID, "pid"},
+      {CLONE_NEWNET, "net"},       {CLONE_NEWIPC, "ipc"},          {CLONE_NEWUTS, "uts"},
+      {CLONE_NEWCGROUP, "cgroup"}, {launch::kCloneNewTime, "time"}};
   std::vector<std::string> out;
   for (auto [flag, name] : kNames) {
     if ((flags & flag) != 0) out.emplace_back(name);
@@ -93,12 +94,18 @@ std::string Plan::describe(int index) const {
       return "new namespace " + namespaces(op.arg);
     case OpCode::private_mounts:
       return "make mounts private";
+    case OpCode::propagation:
+      return fmt::format("set the propagation of {} to {:#x}", op.s1 != 0 ? s1 : "/", op.arg);
     case OpCode::overlay:
       return fmt::format("mount overlay {}", s2);
     case OpCode::root_bind:
+    case OpCode::root_plain:
       return fmt::format("take the root {}", s1);
     case OpCode::mount_fs:
       return fmt::format("mount {} on {} flags {:#x} {}", s1, s2, op.arg, s3);
+    case OpCode::mount_attributes:
+      return fmt::format("set mount attributes {:#x}, clear {:#x}, propagation {:#x}", op.arg,
+                         op.arg2, op.b);
     case OpCode::bind:
       return fmt::format("bind {} on {}", op.s1 != 0 ? s1 : "a tree", s2);
     case OpCode::make_node:
@@ -121,20 +128,38 @@ std::string Plan::describe(int index) const {
       return "make the root read-only";
     case OpCode::park:
       return "park";
+    case OpCode::wait:
+      return op.a == launch::kStageMapIds ? "wait for the id maps" : "wait for hooks";
+    case OpCode::map_ids:
+      return "become root of the user namespace";
+    case OpCode::undumpable:
+      return "become undumpable";
     case OpCode::session:
       return "new session";
     case OpCode::keyring:
       return "new session keyring";
     case OpCode::stdio:
       return fmt::format("stdio {} {} {}", op.a, op.b, op.c);
+    case OpCode::inherit:
+      return "keep a descriptor";
     case OpCode::pty:
       return "new terminal";
     case OpCode::working_directory:
       return fmt::format("enter the working directory {}", s1);
+    case OpCode::find_program:
+      return fmt::format("find {}", s1);
     case OpCode::limit:
       return fmt::format("set limit {} to {}:{}", op.a, op.arg, op.arg2);
-    case OpCode::oom_score:
-      return fmt::format("set oom_score_adj {}", s1);
+    case OpCode::self_file:
+      return fmt::format("set {} to {}", s1, s2);
+    case OpCode::scheduler:
+      return "set the scheduler";
+    case OpCode::io_priority:
+      return fmt::format("set the io priority to {:#x}", op.a);
+    case OpCode::affinity:
+      return "set the processors";
+    case OpCode::personality:
+      return fmt::format("set personality {:#x}", op.arg);
     case OpCode::umask:
       return fmt::format("set umask {:o}", op.a);
     case OpCode::bounding:
@@ -144,7 +169,8 @@ std::string Plan::describe(int index) const {
     case OpCode::seccomp:
       return fmt::format("load the seccomp filter of {} instructions", op.a);
     case OpCode::capabilities:
-      return fmt::format("set capabilities {:#x}", op.arg);
+      return fmt::format("set capabilities {:#x}",
+                         reinterpret_cast<const launch::CapabilitySets*>(s1)->effective);
     case OpCode::no_new_privs:
       return "set no_new_privs";
     case OpCode::fork_sibling:

@@ -25,9 +25,12 @@ class Plan {
   uint32_t texts(const std::vector<std::string>& values);  // one after another
   int32_t descriptor(int fd);                              // its number in the plan; kNoFd for -1
   void add(const launch::Op& op);
+  // The child may be looked into until the operation `undumpable`.
+  void stay_dumpable() { stays_dumpable_ = 1; }
 
   [[nodiscard]] std::string bytes() const;
   [[nodiscard]] const std::vector<int>& fds() const { return fds_; }
+  [[nodiscard]] uint64_t clone_flags() const { return clone_flags_; }
   [[nodiscard]] size_t size() const { return ops_.size(); }
   // "mount_fs proc on /proc": what operation `index` does, for errors. A negative index is the
   // clone.
@@ -43,6 +46,7 @@ class Plan {
   std::vector<int> fds_;
   std::string pool_ = std::string(8, '\0');  // offset 0 means "none"
   uint64_t clone_flags_;
+  uint32_t stays_dumpable_ = 0;
 };
 
 // clone … park: everything that does not depend on other containers.

@@ -284,6 +284,10 @@ void on_channel(Process& p) {
     case Phase::pty:
       tell(about(Type::terminal, p), fd);
       break;
+    case Phase::waiting:
+    case Phase::listener:
+      fail(p, report.op, EPROTO);  // stages of other launchers: no plan of ours has them
+      break;
   }
   if (fd >= 0) close(fd);
 }

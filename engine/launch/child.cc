@@ -4,6 +4,7 @@
 #include "engine/launch/child.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/filter.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -29,6 +30,24 @@ const uint8_t* map_plan(int fd, uint32_t size) {
   void* at = mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd, 0);
   close(fd);
   return at == MAP_FAILED ? nullptr : static_cast<const uint8_t*>(at);
+}
+
+// The launcher ends and another program starts us: it connects and says go. One that connects and
+// ends without a word changes nothing.
+int park_for_connection(State& s, const Op& op, int index) {
+  int error = report(s, Phase::parked, index, 0);
+  if (error != 0) return error;
+  close(s.channel);
+  int listener = fd_of(s, op.fd);
+  for (;;) {
+    s.channel = accept4(listener, nullptr, nullptr, SOCK_CLOEXEC);
+    if (s.channel < 0 && errno != EINTR && errno != ECONNABORTED) return errno;
+    char go = 0;
+    if (s.channel >= 0 && recv(s.channel, &go, 1, 0) == 1) break;
+    if (s.channel >= 0) close(s.channel);
+  }
+  close(listener);
+  return 0;
 }
 
 int do_park(State& s, int index) {
@@ -59,21 +78,27 @@ int perform(State& s, const Op& op) {
     case OpCode::cgroup_join:
       return do_cgroup_join(s, op);
     case OpCode::set_namespace:
-      return result(syscall(SYS_setns, fd_of(s, op.fd), op.arg));
+      return do_set_namespace(s, op);
     case OpCode::enter_root:
       return do_enter_root(s, op);
     case OpCode::new_namespace:
       return result(syscall(SYS_unshare, op.arg));
     case OpCode::private_mounts:
       return result(syscall(SYS_mount, nullptr, "/", nullptr, kMsRec | kMsPrivate, nullptr));
+    case OpCode::propagation:
+      return do_propagation(s, op);
     case OpCode::overlay:
       return do_overlay(s, op);
     case OpCode::root_bind:
       return do_root_bind(s, op);
+    case OpCode::root_plain:
+      return do_root_plain(s, op);
     case OpCode::mount_fs:
       return do_mount_fs(s, op);
     case OpCode::bind:
       return do_bind(s, op);
+    case OpCode::mount_attributes:
+      return do_mount_attributes(s, op);
     case OpCode::make_node:
       return do_make_node(s, op);
     case OpCode::make_link:
@@ -85,13 +110,21 @@ int perform(State& s, const Op& op) {
     case OpCode::sysctl:
       return do_sysctl(s, op);
     case OpCode::pivot:
-      return do_pivot(s);
+      return do_pivot(s, op);
     case OpCode::hostname:
       return result(sethostname(text(s, op.s1), strlen(text(s, op.s1))));
     case OpCode::domainname:
       return result(syscall(SYS_setdomainname, text(s, op.s1), strlen(text(s, op.s1))));
     case OpCode::root_read_only:
       return do_root_read_only();
+    case OpCode::wait:
+      if (int error = report(s, Phase::waiting, op.a, 0); error != 0) return error;
+      await_go(s);
+      return 0;
+    case OpCode::map_ids:
+      return do_map_ids();
+    case OpCode::undumpable:
+      return result(prctl(PR_SET_DUMPABLE, 0, 0, 0, 0));
     case OpCode::session:
       return setsid() < 0 && errno != EPERM ? errno : 0;
     case OpCode::keyring: {
@@ -101,17 +134,29 @@ int perform(State& s, const Op& op) {
     }
     case OpCode::stdio:
       return do_stdio(s, op);
+    case OpCode::inherit:
+      return result(fcntl(fd_of(s, op.fd), F_SETFD, 0));
     case OpCode::pty:
       return do_pty(s, op);
     case OpCode::working_directory:
       return do_working_directory(s, op);
+    case OpCode::find_program:
+      return do_find_program(s, op);
     case OpCode::limit:
       return do_limit(op);
-    case OpCode::oom_score:
-      return write_path("/proc/self/oom_score_adj", text(s, op.s1));
+    case OpCode::self_file:
+      return do_self_file(s, op);
     case OpCode::umask:
       umask(static_cast<mode_t>(op.a));
       return 0;
+    case OpCode::scheduler:
+      return do_scheduler(s, op);
+    case OpCode::io_priority:
+      return do_io_priority(op);
+    case OpCode::affinity:
+      return result(syscall(SYS_sched_setaffinity, 0, op.a, s.plan + op.s1));
+    case OpCode::personality:
+      return syscall(SYS_personality, op.arg) < 0 ? errno : 0;
     case OpCode::bounding:
       return do_bounding(op);
     case OpCode::user:
@@ -119,7 +164,7 @@ int perform(State& s, const Op& op) {
     case OpCode::seccomp:
       return do_seccomp(s, op);
     case OpCode::capabilities:
-      return do_capabilities(op);
+      return do_capabilities(s, op);
     case OpCode::no_new_privs:
       return result(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0));
     case OpCode::fork_sibling:
@@ -158,6 +203,28 @@ const PlanHeader& header(const State& s) { return *reinterpret_cast<const PlanHe
 
 int exit_code_of_exec(int error) { return error == ENOENT || error == ENOTDIR ? 127 : 126; }
 
+namespace {
+
+// The bytes that lie at s1, for operations that carry no text there.
+uint64_t blob_bytes(const Op& op) {
+  auto count = [](int32_t n) { return static_cast<uint64_t>(static_cast<uint32_t>(n)); };
+  switch (op.code) {
+    case OpCode::seccomp:
+      return sizeof(sock_filter) * count(op.a);
+    case OpCode::user:
+      return sizeof(uint32_t) * count(op.c);
+    case OpCode::affinity:
+    case OpCode::scheduler:
+      return count(op.a);
+    case OpCode::capabilities:
+      return sizeof(CapabilitySets);
+    default:
+      return 0;
+  }
+}
+
+}  // namespace
+
 bool plan_is_sound(const uint8_t* plan, uint32_t size, int fd_count) {
   PlanHeader head;
   if (size < sizeof head) return false;
@@ -169,12 +236,7 @@ bool plan_is_sound(const uint8_t* plan, uint32_t size, int fd_count) {
   for (uint32_t i = 0; i < head.op_count; ++i) {
     const Op& op = ops[i];
     if (op.s1 >= size || op.s2 >= size || op.s3 >= size || op.fd >= fd_count) return false;
-    uint64_t blob = 0;
-    if (op.code == OpCode::seccomp) blob = sizeof(sock_filter);
-    if (op.code == OpCode::user) blob = sizeof(uint32_t);
-    auto count =
-        static_cast<uint64_t>(static_cast<uint32_t>(op.code == OpCode::user ? op.c : op.a));
-    if (blob != 0 && (count > size || op.s1 + blob * count > size)) return false;
+    if (blob_bytes(op) > size - op.s1) return false;
   }
   return true;
 }
@@ -188,14 +250,18 @@ void run_child(const ChildStart& start) {
   close_others(start);
   // Until exec this process is our program with our descriptors: nobody of the container may look
   // into it.
-  prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+  // (A user namespace's maps are written first: `undumpable` follows.)
+  if (header(s).stays_dumpable == 0) prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
   umask(022);
+  s.proc = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
   uint32_t i = 0;
   for (;;) {
     if (i >= header(s).op_count) _exit(0);
     const Op& op = reinterpret_cast<const Op*>(s.plan + sizeof(PlanHeader))[i];
     int error = 0;
-    if (op.code == OpCode::park) {
+    if (op.code == OpCode::park && op.fd != kNoFd) {
+      error = park_for_connection(s, op, static_cast<int>(i));
+    } else if (op.code == OpCode::park) {
       error = do_park(s, static_cast<int>(i));
       if (error == 0) {
         i = 0;

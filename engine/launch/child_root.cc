@@ -6,7 +6,9 @@
 #include <linux/openat2.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statfs.h>
 #include <sys/syscall.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "engine/launch/child_ops.h"
@@ -29,6 +31,18 @@ int open_inside(const State& s, const char* path, uint64_t flags) {
     errno = keep;
   }
   return static_cast<int>(fd);
+}
+
+int open_proc(const State& s, const char* path, uint64_t flags) {
+  open_how how{};
+  how.flags = flags | O_CLOEXEC;
+  how.resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_XDEV;
+  struct statfs st{};
+  if (s.proc < 0 || fstatfs(s.proc, &st) != 0 || st.f_type != kProcMagic) {
+    errno = ENOENT;
+    return -1;
+  }
+  return static_cast<int>(syscall(SYS_openat2, s.proc, path, &how, sizeof how));
 }
 
 namespace {
@@ -77,6 +91,13 @@ int open_parent(const State& s, const char* path, const char** last) {
   return open_inside(s, parent, O_PATH | O_DIRECTORY);
 }
 
+int take_root(State& s, const char* path) {
+  s.root = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+  return s.root < 0 ? errno : 0;
+}
+
+}  // namespace
+
 int make_file(const State& s, const char* path) {
   int fd = open_inside(s, path, O_PATH);
   if (fd >= 0) {
@@ -99,12 +120,21 @@ int move_onto(int tree, int target) {
       syscall(SYS_move_mount, tree, "", target, "", kMoveFromEmptyPath | kMoveToEmptyPath));
 }
 
-int take_root(State& s, const char* path) {
-  s.root = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
-  return s.root < 0 ? errno : 0;
+int set_attributes(int tree, const MountAttributes& attributes, bool recursive) {
+  unsigned flags = kAtEmptyPath | (recursive ? kAtRecursive : 0U);
+  return result(syscall(SYS_mount_setattr, tree, "", flags, &attributes, sizeof(MountAttributes)));
 }
 
-}  // namespace
+void descriptor_path(int fd, char* path) {
+  strcpy(path, "/proc/self/fd/");
+  size_t at = strlen(path);
+  char digits[12];
+  int count = 0;
+  for (int rest = fd; rest > 0 || count == 0; rest /= 10)
+    digits[count++] = static_cast<char>('0' + rest % 10);
+  while (count > 0) path[at++] = digits[--count];
+  path[at] = 0;
+}
 
 int do_overlay(State& s, const Op& op) {
   // The layers' links are relative to this directory, so that 127 of them fit into mount(2)'s one
@@ -121,57 +151,12 @@ int do_root_bind(State& s, const Op& op) {
   return error != 0 ? error : take_root(s, path);
 }
 
-int do_mount_fs(const State& s, const Op& op) {
-  int error = make_directory(s, text(s, op.s2));
-  if (error != 0) return error;
-  int target = open_inside(s, text(s, op.s2), O_PATH | O_DIRECTORY);
-  if (target < 0) return errno;
-  // By descriptor: between the walk and the mount nothing may turn the path into a link.
-  char path[40] = "/proc/self/fd/";
-  size_t at = strlen(path);
-  char digits[12];
-  int count = 0;
-  for (int rest = target; rest > 0 || count == 0; rest /= 10)
-    digits[count++] = static_cast<char>('0' + rest % 10);
-  while (count > 0) path[at++] = digits[--count];
-  path[at] = 0;
-  error = result(syscall(SYS_mount, text(s, op.s1), path, text(s, op.s1), op.arg, text(s, op.s3)));
-  close(target);
-  return error;
-}
+int do_root_plain(State& s, const Op& op) { return take_root(s, text(s, op.s1)); }
 
-namespace {
-
-int attributes(int tree, uint64_t set, uint64_t propagation, bool recursive) {
-  MountAttributes attr{};
-  attr.set = set;
-  attr.propagation = propagation;
-  unsigned flags = kAtEmptyPath | (recursive ? kAtRecursive : 0U);
-  return result(syscall(SYS_mount_setattr, tree, "", flags, &attr, sizeof attr));
-}
-
-}  // namespace
-
-int do_bind(const State& s, const Op& op) {
-  int tree = fd_of(s, op.fd);
-  bool recursive = (op.a & kBindRecursive) != 0;
-  if (tree < 0) {
-    unsigned flags = kOpenTreeClone | O_CLOEXEC | (recursive ? kAtRecursive : 0U);
-    tree = static_cast<int>(syscall(SYS_open_tree, AT_FDCWD, text(s, op.s1), flags));
-    if (tree < 0) return errno;
-  }
-  int error = 0;
-  if ((op.a & kBindMakeFile) != 0) error = make_file(s, text(s, op.s2));
-  if ((op.a & kBindMakeDirectory) != 0) error = make_directory(s, text(s, op.s2));
-  if (error != 0) return error;
-  int target = open_inside(s, text(s, op.s2), O_PATH);
-  if (target < 0) return errno;
-  auto propagation = static_cast<uint64_t>(static_cast<uint32_t>(op.b));
-  if (op.arg != 0 || propagation != 0) error = attributes(tree, op.arg, propagation, recursive);
-  if (error == 0) error = move_onto(tree, target);
-  close(target);
-  close(tree);
-  return error;
+int do_propagation(const State& s, const Op& op) {
+  if (op.s1 != 0)
+    return result(syscall(SYS_mount, nullptr, text(s, op.s1), nullptr, op.arg, nullptr));
+  return result(syscall(SYS_mount, nullptr, "/", nullptr, op.arg, nullptr));
 }
 
 int do_make_node(const State& s, const Op& op) {
@@ -182,6 +167,14 @@ int do_make_node(const State& s, const Op& op) {
   int error = result(mknodat(parent, name, mode, op.arg));
   if (error == 0)
     error = result(fchmodat(parent, name, mode & 07777, 0));  // the umask is not the image's
+  if (error == 0 && (op.b != 0 || op.c != 0)) {
+    error = result(fchownat(parent, name, static_cast<uid_t>(op.b), static_cast<gid_t>(op.c),
+                            AT_SYMLINK_NOFOLLOW));
+  }
+  struct stat st{};
+  if (error == EEXIST && fstatat(parent, name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+      (st.st_mode & S_IFMT) == (mode & S_IFMT) && (S_ISFIFO(mode) || st.st_rdev == op.arg))
+    error = 0;
   close(parent);
   return error;
 }
@@ -210,6 +203,24 @@ int mount_empty_tmpfs(int target) {
   return error;
 }
 
+// What the container calls /dev/null must be it: a link there would put another file in sight.
+int hide_behind_null(const State& s, int target) {
+  int null = open_inside(s, "/dev/null", O_PATH | O_NOFOLLOW);
+  if (null < 0) return errno;
+  struct stat st{};
+  int error = result(fstat(null, &st));
+  if (error == 0 && (!S_ISCHR(st.st_mode) || st.st_rdev != makedev(1, 3))) error = ENODEV;
+  int tree = -1;
+  if (error == 0) {
+    tree = static_cast<int>(
+        syscall(SYS_open_tree, null, "", kOpenTreeClone | kAtEmptyPath | O_CLOEXEC));
+    error = tree < 0 ? errno : move_onto(tree, target);
+  }
+  if (tree >= 0) close(tree);
+  close(null);
+  return error;
+}
+
 }  // namespace
 
 int do_mask(const State& s, const Op& op) {
@@ -220,12 +231,7 @@ int do_mask(const State& s, const Op& op) {
   if (error == 0 && S_ISDIR(st.st_mode)) {
     error = mount_empty_tmpfs(target);
   } else if (error == 0) {
-    int null = open_inside(s, "/dev/null", O_PATH);
-    int tree = static_cast<int>(
-        syscall(SYS_open_tree, null, "", kOpenTreeClone | kAtEmptyPath | O_CLOEXEC));
-    error = tree < 0 ? errno : move_onto(tree, target);
-    close(tree);
-    close(null);
+    error = hide_behind_null(s, target);
   }
   close(target);
   return error;
@@ -236,30 +242,55 @@ int do_read_only(const State& s, const Op& op) {
   if (target < 0) return errno == ENOENT ? 0 : errno;
   unsigned flags = kOpenTreeClone | kAtEmptyPath | kAtRecursive | O_CLOEXEC;
   int tree = static_cast<int>(syscall(SYS_open_tree, target, "", flags));
-  int error = tree < 0 ? errno : attributes(tree, kAttrReadOnly, 0, true);
+  MountAttributes read_only{.set = kAttrReadOnly};
+  int error = tree < 0 ? errno : set_attributes(tree, read_only, true);
   if (error == 0) error = move_onto(tree, target);
-  close(tree);
+  if (tree >= 0) close(tree);
   close(target);
   return error;
 }
 
 int do_sysctl(const State& s, const Op& op) {
-  char path[256] = "/proc/sys/";
+  // The tables of net, kernel and fs are those of the caller's namespaces, whichever /proc names
+  // them.
+  char path[256] = "sys/";
   if (strlen(text(s, op.s1)) + strlen(path) >= sizeof path) return ENAMETOOLONG;
   strcat(path, text(s, op.s1));
-  int fd = open_inside(s, path, O_WRONLY);
+  int fd = open_proc(s, path, O_WRONLY);
   if (fd < 0) return errno;
   int error = write_text(fd, text(s, op.s2));
   close(fd);
   return error;
 }
 
-int do_pivot(State& s) {
+namespace {
+
+// A ramfs has no parent to pivot from: the root is moved over it (switch_root(8) does the same).
+int move_root() {
+  if (syscall(SYS_mount, ".", "/", nullptr, kMsMove, nullptr) != 0) return errno;
+  return result(chroot("."));
+}
+
+int pivot_root() {
+  if (syscall(SYS_pivot_root, ".", ".") != 0) return errno;
+  // What is unmounted of the old root must stay mounted for the host.
+  if (syscall(SYS_mount, nullptr, ".", nullptr, kMsRec | kMsSlave, nullptr) != 0) return errno;
+  return result(syscall(SYS_umount2, ".", kMntDetach));
+}
+
+}  // namespace
+
+int do_pivot(State& s, const Op& op) {
   // pivot_root(".", "."): the old root lands on top of the new one and is detached at once
   // (pivot_root(2)).
   if (fchdir(s.root) != 0) return errno;
-  if (syscall(SYS_pivot_root, ".", ".") != 0) return errno;
-  if (syscall(SYS_umount2, ".", kMntDetach) != 0) return errno;
+  int error = 0;
+  if ((op.a & kPivotChroot) != 0) {
+    error = result(chroot("."));
+  } else {
+    error = (op.a & kPivotMove) != 0 ? move_root() : pivot_root();
+  }
+  if (error != 0) return error;
   if (chdir("/") != 0) return errno;
   close(s.root);
   s.root = -1;
@@ -276,7 +307,8 @@ int do_enter_root(const State& s, const Op& op) {
 int do_root_read_only() {
   int tree = open("/", O_PATH | O_CLOEXEC);
   if (tree < 0) return errno;
-  int error = attributes(tree, kAttrReadOnly, 0, false);
+  MountAttributes read_only{.set = kAttrReadOnly};
+  int error = set_attributes(tree, read_only, false);
   close(tree);
   return error;
 }

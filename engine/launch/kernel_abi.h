@@ -13,7 +13,10 @@ constexpr unsigned long kMsNoDev = 4;
 constexpr unsigned long kMsNoExec = 8;
 constexpr unsigned long kMsBind = 4096;
 constexpr unsigned long kMsRec = 16384;
+constexpr unsigned long kMsMove = 8192;
 constexpr unsigned long kMsPrivate = 1UL << 18U;
+constexpr unsigned long kMsSlave = 1UL << 19U;
+constexpr unsigned long kMsShared = 1UL << 20U;
 constexpr int kMntDetach = 2;
 
 constexpr unsigned kOpenTreeClone = 1;
@@ -28,6 +31,14 @@ constexpr uint64_t kAttrReadOnly = 0x01;
 constexpr uint64_t kAttrNoSuid = 0x02;
 constexpr uint64_t kAttrNoDev = 0x04;
 constexpr uint64_t kAttrNoExec = 0x08;
+constexpr uint64_t kAttrAccessTime = 0x70;  // the field: relative (0), none, strict
+constexpr uint64_t kAttrNoAccessTime = 0x10;
+constexpr uint64_t kAttrStrictAccessTime = 0x20;
+constexpr uint64_t kAttrNoDirectoryAccessTime = 0x80;
+constexpr uint64_t kAttrIdmap = 0x100000;
+constexpr uint64_t kAttrNoSymlinkFollow = 0x200000;
+
+constexpr long kProcMagic = 0x9fa0;  // statfs(2)
 
 struct MountAttributes {  // struct mount_attr
   uint64_t set = 0;

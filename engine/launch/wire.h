@@ -11,7 +11,7 @@
 
 namespace pcompose::launch {
 
-constexpr uint32_t kPlanMagic = 0x70636c31;  // "pcl1": raise with every change of this file
+constexpr uint32_t kPlanMagic = 0x70636c32;  // "pcl2": raise with every change of this file
 constexpr uint32_t kMaxPlanBytes = 4U << 20U;
 constexpr int32_t kNoFd = -1;
 constexpr int kMaxPlanFds = 250;  // SCM_RIGHTS takes 253: unix(7)
@@ -19,46 +19,79 @@ constexpr int kMaxPlanFds = 250;  // SCM_RIGHTS takes 253: unix(7)
 enum class OpCode : uint16_t {
   none = 0,
   cgroup_join,     // s1: a cgroup.procs file
-  set_namespace,   // fd, arg: CLONE_NEW… flags (a pidfd takes several: setns(2))
+  set_namespace,   // fd, arg: CLONE_NEW… flags (a pidfd takes several: setns(2)), a: kJoin…
   enter_root,      // fd: a directory that becomes /; after the mount namespace was entered
   new_namespace,   // arg: CLONE_NEW… flags for unshare(2)
   private_mounts,  // after the mount namespace, before anything is mounted
+  propagation,     // s1: a path of the host, "" for the container's root; arg: MS_… flags
   overlay,         // s1: directory of the layers' links, s2: options, s3: where; becomes the root
   root_bind,       // s1: a directory that becomes the root
-  mount_fs,        // s1: type, s2: target, s3: data, arg: MS_… flags
-  bind,       // fd (a tree of open_tree(2)) or s1: source, s2: target, arg: MOUNT_ATTR_… to set, a:
-              // kBind…
-  make_node,  // s1: path, a: mode, arg: device
+  root_plain,      // s1: the same without a mount: where there is no mount namespace
+  mount_fs,        // s1: type, source; s2: target, s3: data, arg: MS_… flags, a: kMountCopyUp
+  bind,  // fd (a tree of open_tree(2)) or s1: source, s2: target, arg: MOUNT_ATTR_… to set, arg2:
+         // to clear, b: propagation, a: kBind…, c: a user namespace's descriptor (kBindIdmap)
+  mount_attributes,  // of the last mount; arg: set, arg2: clear, b: propagation, a: kBindRecursive
+  make_node,  // s1: path, a: mode, arg: device, b, c: owner; one that is there already is fine
   make_link,  // s1: what it says, s2: path
   mask,       // s1: path, hidden behind /dev/null or an empty read-only tmpfs; absent is fine
   read_only,  // s1: path; absent is fine
   sysctl,     // s1: name with slashes, s2: value; after /proc, before it is made read-only
-  pivot,      // the root becomes /; nothing of the host is reachable by path from here on
-  hostname,   // s1
+  pivot,  // the root becomes /; nothing of the host is reachable by path from here on. a: kPivot…
+  hostname,        // s1
   domainname,      // s1
   root_read_only,  // after the last mount point was made
-  park,            // wait for the plan that starts the program
-  session,         // setsid(2)
-  keyring,         // a new session keyring
-  stdio,           // a, b, c: descriptors for 0, 1, 2
-  pty,  // a new terminal of the container's devpts becomes 0, 1, 2; arg: rows << 16 | columns
+  wait,            // a: kStage…; reports and waits for a byte on the channel
+  park,        // wait for the plan that starts the program; fd: a listening socket, then for a go
+  map_ids,     // become uid and gid 0 of a user namespace that was mapped meanwhile
+  undumpable,  // after the maps were written: an ordinary user may not write those of others
+  session,     // setsid(2)
+  keyring,     // a new session keyring
+  stdio,       // a, b, c: descriptors for 0, 1, 2
+  inherit,     // fd: stays open in the program, under its number
+  pty,  // a new terminal of the container's devpts becomes 0, 1, 2; arg: rows << 16 | columns, a:
+        // kPty…, b: owner
   working_directory,  // s1; made where it is missing
+  find_program,       // s1: argv[0], s3: PATH; so that a missing one fails before the start
   limit,              // a: RLIMIT_…, arg: soft, arg2: hard; clamped to what we may have
-  oom_score,          // s1: text
+  self_file,          // s1: a file of /proc/self, s2: text
   umask,              // a
+  scheduler,          // s1: struct sched_attr
+  io_priority,        // a: as of ioprio_set(2)
+  affinity,           // s1: bits of processors, a: bytes
+  personality,        // arg
   bounding,           // arg: capabilities that may ever be had
   user,     // a: uid, b: gid, s1: groups (uint32_t each), c: how many; keeps capabilities for now
-  seccomp,  // s1: struct sock_filter array, a: how many
-  capabilities,  // arg: permitted and effective, arg2: inheritable and ambient
+  seccomp,  // s1: struct sock_filter array, a: how many, b: SECCOMP_FILTER_FLAG_…, c: kSeccomp…
+  capabilities,  // s1: CapabilitySets
   no_new_privs,
   fork_sibling,  // the rest happens in a child of the keeper, inside the namespaces entered so far
   exec,          // s1: argv, a: count, s2: environment, b: count, s3: PATH to search
 };
 
 constexpr int32_t kBindRecursive = 1;
-constexpr int32_t kBindMakeFile = 2;          // a missing target is made as a file
-constexpr int32_t kBindMakeDirectory = 4;     // … as a directory
-constexpr int32_t kBindPropagationShift = 8;  // MS_PRIVATE and friends, >> 0, in the bits above
+constexpr int32_t kBindMakeFile = 2;       // a missing target is made as a file
+constexpr int32_t kBindMakeDirectory = 4;  // … as a directory
+constexpr int32_t kBindTopOnly = 8;        // attributes are those of the topmost mount alone
+constexpr int32_t kBindIdmap = 16;
+constexpr int32_t kBindIdmapRecursive = 32;
+constexpr int32_t kMountCopyUp = 1;    // what the target holds is copied into the new file system
+constexpr int32_t kPivotMove = 1;      // without pivot_root(2): the root is a ramfs
+constexpr int32_t kPivotChroot = 2;    // there is no mount namespace
+constexpr int32_t kPtyConsole = 1;     // also bound to /dev/console
+constexpr int32_t kPtyOwned = 2;       // belongs to the owner in `b`
+constexpr int32_t kSeccompNotify = 1;  // the listener goes to the launcher
+// A namespace that belongs to the user namespace we came from is entered before ours, one that
+// belongs to ours after it. Which one it is the kernel says: an EPERM of the first try is no error.
+constexpr int32_t kJoinFirstTry = 1;
+constexpr int32_t kJoinSecondTry = 2;
+
+// What the launcher does while the child waits.
+constexpr int32_t kStageMapIds = 1;  // writes the maps of its user namespace
+constexpr int32_t kStageHooks = 2;   // everything is mounted, the root is not yet entered
+
+struct CapabilitySets {
+  uint64_t effective = 0, permitted = 0, inheritable = 0, ambient = 0;
+};
 
 struct Op {
   OpCode code = OpCode::none;
@@ -73,16 +106,18 @@ struct PlanHeader {
   uint32_t magic = kPlanMagic;
   uint32_t size = 0;  // of the whole plan
   uint32_t op_count = 0;
-  uint32_t reserved = 0;
-  uint64_t clone_flags = 0;  // CLONE_NEW… of the first clone
+  uint32_t stays_dumpable = 0;  // until the operation `undumpable`
+  uint64_t clone_flags = 0;     // CLONE_NEW… of the first clone
 };
 
 // What the child says on its channel (SOCK_SEQPACKET, one struct a message).
 enum class Phase : uint32_t {
   parked = 1,
-  failed,   // op, error
-  sibling,  // op: the pid that fork_sibling made, in the keeper's pid namespace
-  pty,      // with the master by SCM_RIGHTS
+  failed,    // op, error
+  sibling,   // op: the pid that fork_sibling made, in the keeper's pid namespace
+  pty,       // with the master by SCM_RIGHTS
+  waiting,   // op: which stage
+  listener,  // with the seccomp listener by SCM_RIGHTS; waits for a byte
 };
 
 struct Report {
