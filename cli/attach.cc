@@ -73,7 +73,7 @@ int attach(const Globals& globals, const Roots& roots, const std::string& projec
       stop = std::make_unique<BackgroundCall>(globals, roots, project, "/v1/stop");
     }
     if (interrupts >= 2 && !kill)
-      kill = std::make_unique<BackgroundCall>(globals, roots, project, "/v1/kill");
+      kill = std::make_unique<BackgroundCall>(globals, roots, project, "/v1/abort");
   }
   printer.wait_and_print(0);
   return interrupts > 0 ? 130 : 0;

@@ -52,11 +52,10 @@ void Progress::show(const json::object& event) {
     }
   }
   static const std::map<std::string, std::pair<const char*, const char*>> kWords = {
-      {"create", {"Creating", "Created"}},
-      {"start", {"Starting", "Started"}},
-      {"stop", {"Stopping", "Stopped"}},
-      {"remove", {"Removing", "Removed"}},
-      {"await", {"Waiting", "Ready"}}};
+      {"create", {"Creating", "Created"}},    {"start", {"Starting", "Started"}},
+      {"stop", {"Stopping", "Stopped"}},      {"remove", {"Removing", "Removed"}},
+      {"kill", {"Killing", "Killed"}},        {"pause", {"Pausing", "Paused"}},
+      {"unpause", {"Unpausing", "Unpaused"}}, {"await", {"Waiting", "Ready"}}};
   auto word = kWords.find(text("verb"));
   std::string state = text("state");
   if (word == kWords.end() || (state != "begun" && state != "done" && state != "failed")) return;

@@ -42,8 +42,10 @@ std::string project_name(const Globals& globals);
 // exit code.
 using Run = std::function<int()>;
 void add_up(CLI::App& app, Globals& globals, Run& run);
-void add_down(CLI::App& app, Globals& globals, Run& run);
-void add_stop(CLI::App& app, Globals& globals, Run& run);
+void add_create(CLI::App& app, Globals& globals, Run& run);
+void add_scale(CLI::App& app, Globals& globals, Run& run);
+void add_lifecycle(CLI::App& app, Globals& globals, Run& run);
+void add_inspect(CLI::App& app, Globals& globals, Run& run);
 void add_ps(CLI::App& app, Globals& globals, Run& run);
 void add_logs(CLI::App& app, Globals& globals, Run& run);
 void add_exec(CLI::App& app, Globals& globals, Run& run);

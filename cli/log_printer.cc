@@ -43,8 +43,7 @@ void LogPrinter::refresh() {
     bool named = services_.empty() ||
                  std::find(services_.begin(), services_.end(), row.service) != services_.end();
     if (!named) continue;
-    bool up =
-        row.status == scheduler::Status::running || row.status == scheduler::Status::restarting;
+    bool up = row.status != scheduler::Status::created && row.status != scheduler::Status::exited;
     if (up) ++running_;
     auto found = sources_.find(row.id);
     if (found == sources_.end()) {

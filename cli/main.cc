@@ -55,9 +55,11 @@ int run_command(int argc, char** argv) {
   globals.command_words = cut_command(argc, argv);
   add_globals(app, globals);
   add_up(app, globals, run);
-  add_down(app, globals, run);
-  add_stop(app, globals, run);
+  add_create(app, globals, run);
+  add_scale(app, globals, run);
+  add_lifecycle(app, globals, run);
   add_ps(app, globals, run);
+  add_inspect(app, globals, run);
   add_logs(app, globals, run);
   add_exec(app, globals, run);
   add_config(app, globals, run);
@@ -65,7 +67,10 @@ int run_command(int argc, char** argv) {
   add_version(app, run);
   // --dry-run may follow the command, too.
   for (CLI::App* c : app.get_subcommands(nullptr)) {
-    if (c->get_name() == "up" || c->get_name() == "down")
+    static const std::set<std::string> kPlanned = {"up",      "down",   "stop",  "start",
+                                                   "restart", "kill",   "pause", "unpause",
+                                                   "rm",      "create", "scale"};
+    if (kPlanned.contains(c->get_name()))
       c->add_flag("--dry-run", globals.dry_run, "Print, and do nothing");
   }
   try {

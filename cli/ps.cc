@@ -41,6 +41,8 @@ std::string status_text(const scheduler::ContainerRow& row) {
     case Status::exited:
       return fmt::format("Exited ({}) {} ago", row.exit_code,
                          words_of_duration(age(row.finished_ns)));
+    case Status::paused:
+      return fmt::format("Up {} (Paused)", words_of_duration(age(row.started_ns)));
     case Status::running:
       break;
   }
@@ -115,7 +117,7 @@ bool wanted(const ContainerView& v, const PsFlags& flags) {
   };
   if (!flags.services.empty() && !has(flags.services, v.row.service)) return false;
   if (!flags.statuses.empty()) return has(flags.statuses, scheduler::status_name(v.row.status));
-  return flags.all || v.row.status == Status::running || v.row.status == Status::restarting;
+  return flags.all || (v.row.status != Status::created && v.row.status != Status::exited);
 }
 
 void print_table(const std::vector<ContainerView>& views, bool whole) {

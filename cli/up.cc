@@ -1,3 +1,4 @@
+#include <charconv>
 #include <chrono>
 #include <memory>
 
@@ -16,6 +17,7 @@ namespace {
 struct UpFlags {
   bool detach = false, wait = false, force_recreate = false, no_recreate = false, no_deps = false;
   bool remove_orphans = false, no_start = false;
+  std::vector<std::string> scales;  // S=N
   int timeout = -1, wait_timeout = -1;
   LogFormat logs;
   std::vector<std::string> services;
@@ -34,6 +36,26 @@ void require_images(const Roots& roots, const compose::Project& project) {
          "there is no image " + s.image + " here; load it: pcompose image load FILE|DIR"});
   }
   if (!diagnostics.empty()) throw ComposeError(std::move(diagnostics));
+}
+
+// S=N: so many replicas of S, whatever the file says.
+void apply_scales(compose::Project& project, const std::vector<std::string>& scales) {
+  for (const std::string& text : scales) {
+    size_t equals = text.find('=');
+    int count = -1;
+    if (equals != std::string::npos)
+      std::from_chars(text.data() + equals + 1, text.data() + text.size(), count);
+    if (count < 0) throw Error("invalid scale \"" + text + "\"").hint("write SERVICE=NUMBER");
+    auto service = project.services.find(text.substr(0, equals));
+    if (service == project.services.end())
+      throw Error("no such service: " + text.substr(0, equals));
+    if (count > 1 && !service->second.container_name.empty()) {
+      throw Error("service " + service->first + " has a container_name, so it has one container")
+          .at(service->second.origin("container_name"))
+          .hint("remove container_name to scale it");
+    }
+    service->second.scale = count;
+  }
 }
 
 json::object request(const compose::Project& project, const UpFlags& flags,
@@ -55,6 +77,7 @@ json::object request(const compose::Project& project, const UpFlags& flags,
 int up(const Globals& globals, const UpFlags& flags) {
   compose::Project project = load_project(globals, flags.services);
   Roots roots = Roots::from_environment();
+  apply_scales(project, flags.scales);
   require_images(roots, project);
   scheduler::ControlClient client(roots, project.name);
   WallTime began = std::chrono::system_clock::now();
@@ -86,11 +109,41 @@ void add_up(CLI::App& app, Globals& globals, Run& run) {
               "Remove containers of services the file does not have");
   c->add_option("-t,--timeout", flags->timeout,
                 "Seconds before SIGKILL where a container has to stop");
+  c->add_option("--scale", flags->scales, "S=N: so many containers of a service")
+      ->allow_extra_args(false);
   c->add_flag("--no-color", flags->logs.no_color, "Plain log prefixes");
   c->add_flag("--no-log-prefix", flags->logs.no_prefix, "Log lines without prefix");
   c->add_flag("--timestamps", flags->logs.timestamps, "The time before each log line");
   c->add_option("services", flags->services, "Only these and what they depend on");
   c->callback([&, flags] { run = [&, flags] { return up(globals, *flags); }; });
+}
+
+void add_create(CLI::App& app, Globals& globals, Run& run) {
+  auto flags = std::make_shared<UpFlags>();
+  flags->no_start = true;
+  CLI::App* c = app.add_subcommand("create", "Create containers and start none");
+  auto* force = c->add_flag("--force-recreate", flags->force_recreate,
+                            "Recreate containers even where nothing changed");
+  c->add_flag("--no-recreate", flags->no_recreate, "Leave containers that exist alone")
+      ->excludes(force);
+  c->add_flag("--remove-orphans", flags->remove_orphans,
+              "Remove containers of services the file does not have");
+  c->add_option("--scale", flags->scales, "S=N: so many containers of a service")
+      ->allow_extra_args(false);
+  c->add_option("services", flags->services, "Only these and what they depend on");
+  c->callback([&, flags] { run = [&, flags] { return up(globals, *flags); }; });
+}
+
+void add_scale(CLI::App& app, Globals& globals, Run& run) {
+  auto flags = std::make_shared<UpFlags>();
+  flags->detach = true;
+  CLI::App* c = app.add_subcommand("scale", "Set how many containers services have");
+  c->add_flag("--no-deps", flags->no_deps, "Leave out what the services depend on");
+  c->add_option("scales", flags->scales, "SERVICE=NUMBER")->required();
+  c->callback([&, flags] {
+    for (const std::string& s : flags->scales) flags->services.push_back(s.substr(0, s.find('=')));
+    run = [&, flags] { return up(globals, *flags); };
+  });
 }
 
 }  // namespace pcompose::cli

@@ -112,6 +112,15 @@ void Cgroups::remove(const std::string& container) {
   }
 }
 
+std::vector<pid_t> Cgroups::processes(const std::string& container) const {
+  std::vector<pid_t> out;
+  if (hierarchies_.empty()) return out;
+  std::istringstream pids(
+      read_or_empty(directory(hierarchies_.front(), container) + "/cgroup.procs"));
+  for (pid_t pid = 0; pids >> pid;) out.push_back(pid);
+  return out;
+}
+
 void Cgroups::kill_all(const std::string& container) {
   for (const auto& h : hierarchies_) {
     std::string path = directory(h, container);
@@ -120,16 +129,25 @@ void Cgroups::kill_all(const std::string& container) {
       if (fd && ::write(fd.get(), "1", 1) == 1) return;
     }
   }
-  if (hierarchies_.empty()) return;
-  std::istringstream pids(
-      read_or_empty(directory(hierarchies_.front(), container) + "/cgroup.procs"));
-  for (pid_t pid = 0; pids >> pid;) {
+  for (pid_t pid : processes(container)) {
     try {
       Pidfd::open(pid).send_signal(SIGKILL);
     } catch (const Error&) {
       continue;  // it has ended by itself
     }
   }
+}
+
+void Cgroups::freeze(const std::string& container, Freeze freeze) {
+  bool stop = freeze == Freeze::yes;
+  for (const auto& h : hierarchies_) {
+    std::string path = directory(h, container);
+    if (h.v2 && ::access((path + "/cgroup.freeze").c_str(), W_OK) == 0)
+      return write_control(path + "/cgroup.freeze", stop ? "1" : "0");
+    if (h.controllers == "freezer")
+      return write_control(path + "/freezer.state", stop ? "FROZEN" : "THAWED");
+  }
+  throw Error("no cgroup of this machine can freeze processes");
 }
 
 long Cgroups::out_of_memory_kills(const std::string& container) const {

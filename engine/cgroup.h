@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <sys/types.h>
 #include <vector>
 
 namespace pcompose::engine {
@@ -17,6 +18,8 @@ struct CgroupHierarchy {
 // and takes no process until it is filled, which only a cpuset limit does.
 std::vector<CgroupHierarchy> parse_cgroup_mounts(const std::string& mountinfo);
 
+enum class Freeze { no, yes };
+
 // The groups of one root: <mount>/<tag>/<container>.
 class Cgroups {
  public:
@@ -31,8 +34,14 @@ class Cgroups {
   [[nodiscard]] std::vector<std::string> procs(const std::string& container) const;
   // Removes the groups; the root's own with the last one. What is busy or gone is left.
   void remove(const std::string& container);
+  // The processes in the group, by the pids of our own namespace.
+  [[nodiscard]] std::vector<pid_t> processes(const std::string& container) const;
   // Kills everything in the group (cgroup.kill, or the listed pids one by one where there is none).
   void kill_all(const std::string& container);
+  // Stops every process of the group, or lets it go on: cgroup.freeze of v2, the freezer of v1
+  // (cgroup-v2.rst, freezer-subsystem.rst of the kernel). It may take a moment longer than the
+  // call. Throws Error where neither is there.
+  void freeze(const std::string& container, Freeze freeze);
   // How many times the kernel killed for want of memory in it; 0 where it cannot be told.
   [[nodiscard]] long out_of_memory_kills(const std::string& container) const;
 

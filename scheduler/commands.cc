@@ -63,6 +63,17 @@ std::vector<std::string> further_failures(const std::vector<std::exception_ptr>&
   return out;
 }
 
+// --wait: each service that is started is ready in the end.
+void add_waits(Plan& plan) {
+  std::map<std::string, std::vector<NodeId>> started;
+  for (NodeId id = 0; id < plan.nodes.size(); ++id) {
+    if (const auto* start = std::get_if<StartContainer>(&plan.nodes[id].operation))
+      started[start->replica.service].push_back(id);
+  }
+  for (auto& [service, after] : started)
+    plan.nodes.push_back({AwaitReady{service}, "--wait", std::move(after)});
+}
+
 bool flag(const json::object& request, const char* key) {
   const auto* value = request.if_contains(key);
   return value != nullptr && value->is_bool() && value->as_bool();
@@ -131,7 +142,12 @@ Task<> Supervisor::reserve_ports(const Plan& plan) {
   for (const Node& node : plan.nodes) {
     const auto* start = std::get_if<StartContainer>(&node.operation);
     if (start == nullptr) continue;
-    co_await ports_.reserve(start->replica.name, model_.services.at(start->replica.service));
+    auto existing = replicas_.find(start->replica.name);
+    bool as_it_is = !model_.services.contains(start->replica.service);
+    if (as_it_is && existing == replicas_.end()) continue;
+    co_await ports_.reserve(start->replica.name, as_it_is
+                                                     ? existing->second->service()
+                                                     : model_.services.at(start->replica.service));
   }
 }
 
@@ -258,12 +274,42 @@ void Supervisor::kill_all() {
   for (auto& [name, r] : replicas_) r->kill();
 }
 
-Task<> Supervisor::stop(const json::object& request, ProgressSink& progress) {
+void Supervisor::require_services(const std::vector<std::string>& names) const {
+  for (const std::string& name : names) {
+    bool known = model_.services.contains(name) || model_.disabled_services.contains(name) ||
+                 std::any_of(replicas_.begin(), replicas_.end(),
+                             [&](const auto& r) { return r.second->row().service == name; });
+    if (!known) throw Error("no such service: " + name);
+  }
+}
+
+Task<> Supervisor::life(const std::string& verb, const json::object& request,
+                        ProgressSink& progress) {
   CommandTurn turn(*this);
   co_await turn.take(progress);
   grace_ = seconds(request, "timeout");
-  Plan plan = plan_stop(model_, co_await observe(), strings(request, "services"));
-  co_await run_plan(plan, progress);
+  auto services = strings(request, "services");
+  require_services(services);
+  Observed observed = co_await observe();
+  Plan plan;
+  if (verb == "stop") plan = plan_stop(model_, observed, services);
+  if (verb == "start") plan = plan_start(model_, observed, services);
+  if (verb == "restart") plan = plan_restart(model_, observed, services, !flag(request, "no_deps"));
+  if (verb == "pause") plan = plan_pause(observed, services);
+  if (verb == "unpause") plan = plan_unpause(observed, services);
+  if (verb == "rm") plan = plan_remove(model_, observed, services, flag(request, "stop"));
+  if (verb == "kill")
+    plan =
+        plan_kill(observed, services, signal_number(std::string(request.at("signal").as_string())));
+  if (verb == "start" && flag(request, "wait")) add_waits(plan);
+  if (verb == "start" || verb == "restart") co_await reserve_ports(plan);
+  if (flag(request, "dry_run")) {
+    progress.line({{"plan", plan.str()}});
+    co_return;
+  }
+  if (plan.empty() && verb == "kill") progress.line({{"warning", "no container to kill"}});
+  co_await run_in_time(plan, progress, seconds(request, "wait_timeout"));
+  if (verb == "rm" && flag(request, "volumes")) inherited_volumes_.clear();
 }
 
 }  // namespace pcompose::scheduler

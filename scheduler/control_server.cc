@@ -1,6 +1,6 @@
 #include "scheduler/control_server.h"
 
-#include <deque>
+#include <set>
 #include <sys/socket.h>
 
 #include <boost/asio/experimental/awaitable_operators.hpp>
@@ -100,7 +100,7 @@ class Session {
     std::string target = request_.target();
     if (target == "/v1/exec") co_return co_await exec();
     if (target == "/v1/cancel") supervisor_.cancel_command();
-    if (target == "/v1/kill") supervisor_.kill_all();
+    if (target == "/v1/abort") supervisor_.kill_all();
     co_await command(target);
   }
 
@@ -108,8 +108,11 @@ class Session {
   Task<> dispatch(const std::string& target, const json::object& body, ProgressSink& out) {
     if (target == "/v1/up") co_return co_await supervisor_.up(body, out);
     if (target == "/v1/down") co_return co_await supervisor_.down(body, out);
-    if (target == "/v1/stop") co_return co_await supervisor_.stop(body, out);
-    if (target == "/v1/ping" || target == "/v1/cancel" || target == "/v1/kill") co_return;
+    static const std::set<std::string> kLife = {"stop",  "start",   "restart", "kill",
+                                                "pause", "unpause", "rm"};
+    if (target.starts_with("/v1/") && kLife.contains(target.substr(4)))
+      co_return co_await supervisor_.life(target.substr(4), body, out);
+    if (target == "/v1/ping" || target == "/v1/cancel" || target == "/v1/abort") co_return;
     throw Error("no such call: " + target).hint("client and supervisor are of different versions");
   }
 

@@ -9,7 +9,7 @@
 
 namespace pcompose::scheduler {
 
-enum class Status { created, running, restarting, exited };
+enum class Status { created, running, restarting, paused, exited };
 const char* status_name(Status status);
 Status status_from_name(const std::string& name);  // exited for anything unknown
 

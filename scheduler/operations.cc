@@ -60,6 +60,10 @@ Task<> Supervisor::perform(const Operation& operation) {
   if (auto* o = std::get_if<AwaitReady>(&operation)) co_return co_await await_ready(o->service);
   if (auto* o = std::get_if<StopContainer>(&operation))
     co_return co_await replica(o->replica).stop(grace_);
+  if (auto* o = std::get_if<KillContainer>(&operation))
+    co_return replica(o->replica).send_signal(o->signal);
+  if (auto* o = std::get_if<PauseContainer>(&operation)) co_return replica(o->replica).pause();
+  if (auto* o = std::get_if<UnpauseContainer>(&operation)) co_return replica(o->replica).unpause();
   if (auto* o = std::get_if<RemoveContainer>(&operation))
     co_return co_await remove_container(o->replica);
   if (auto* o = std::get_if<RemoveNetwork>(&operation)) co_return co_await remove_network(o->name);

@@ -32,6 +32,15 @@ struct Describe {
   std::string operator()(const StopContainer& o) const {
     return "stop container " + o.replica.name;
   }
+  std::string operator()(const KillContainer& o) const {
+    return "kill container " + o.replica.name;
+  }
+  std::string operator()(const PauseContainer& o) const {
+    return "pause container " + o.replica.name;
+  }
+  std::string operator()(const UnpauseContainer& o) const {
+    return "unpause container " + o.replica.name;
+  }
   std::string operator()(const RemoveContainer& o) const {
     return "remove container " + o.replica.name;
   }
@@ -49,6 +58,8 @@ const char* status_name(Status status) {
       return "running";
     case Status::restarting:
       return "restarting";
+    case Status::paused:
+      return "paused";
     case Status::exited:
       break;
   }
@@ -56,7 +67,7 @@ const char* status_name(Status status) {
 }
 
 Status status_from_name(const std::string& name) {
-  for (Status s : {Status::created, Status::running, Status::restarting}) {
+  for (Status s : {Status::created, Status::running, Status::restarting, Status::paused}) {
     if (name == status_name(s)) return s;
   }
   return Status::exited;

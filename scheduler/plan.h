@@ -50,6 +50,16 @@ struct AwaitReady {
 struct StopContainer {
   ReplicaRef replica;
 };
+struct KillContainer {
+  ReplicaRef replica;
+  int signal = 9;
+};
+struct PauseContainer {
+  ReplicaRef replica;
+};
+struct UnpauseContainer {
+  ReplicaRef replica;
+};
 struct RemoveContainer {
   ReplicaRef replica;
 };
@@ -60,9 +70,10 @@ struct RemoveVolume {
   std::string name;
 };
 
-using Operation = std::variant<CreateNetwork, CreateVolume, CreateContainer, PrepareContainer,
-                               StartContainer, AwaitCondition, AwaitReady, StopContainer,
-                               RemoveContainer, RemoveNetwork, RemoveVolume>;
+using Operation =
+    std::variant<CreateNetwork, CreateVolume, CreateContainer, PrepareContainer, StartContainer,
+                 AwaitCondition, AwaitReady, StopContainer, KillContainer, PauseContainer,
+                 UnpauseContainer, RemoveContainer, RemoveNetwork, RemoveVolume>;
 
 using NodeId = size_t;
 

@@ -45,6 +45,23 @@ Plan plan_down(const compose::Project& project, const Observed& observed,
 Plan plan_stop(const compose::Project& project, const Observed& observed,
                const std::vector<std::string>& services);
 
+// Starts containers that exist and are down. Throws Error where a named service has none.
+Plan plan_start(const compose::Project& project, const Observed& observed,
+                const std::vector<std::string>& services);
+
+// Stops and starts containers as they are; dependents with `restart: true` follow.
+Plan plan_restart(const compose::Project& project, const Observed& observed,
+                  const std::vector<std::string>& services, bool with_dependents);
+
+// A signal for all that are up, in no order.
+Plan plan_kill(const Observed& observed, const std::vector<std::string>& services, int signal);
+Plan plan_pause(const Observed& observed, const std::vector<std::string>& services);
+Plan plan_unpause(const Observed& observed, const std::vector<std::string>& services);
+
+// Removes containers that are down; with `stop` those that are up, too.
+Plan plan_remove(const compose::Project& project, const Observed& observed,
+                 const std::vector<std::string>& services, bool stop);
+
 // Containers whose service the project does not have (services of inactive profiles are no
 // orphans).
 std::vector<ObservedContainer> orphans(const compose::Project& project, const Observed& observed);

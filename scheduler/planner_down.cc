@@ -10,7 +10,8 @@ namespace {
 using compose::Project;
 
 bool up(const ObservedContainer& c) {
-  return c.status == Status::running || c.status == Status::restarting;
+  return c.status == Status::running || c.status == Status::restarting ||
+         c.status == Status::paused;
 }
 
 // Stops containers so that nobody outlives what it depends on. Returns the stop node of each

@@ -136,6 +136,10 @@ class UpPlanner {
     if (c.status == Status::running || c.status == Status::restarting || completed ||
         !options_.start)
       return;
+    if (c.status == Status::paused) {
+      started.push_back(add(UnpauseContainer{ref(c)}, "paused", {}));
+      return;
+    }
     start(service, ref(c), c.status == Status::created ? "not started yet" : "stopped", {},
           started);
   }
@@ -184,7 +188,7 @@ class UpPlanner {
 
   NodeId remove(const ReplicaRef& replica, Status status, const std::string& cause) {
     std::vector<NodeId> after;
-    if (status == Status::running || status == Status::restarting) {
+    if (status == Status::running || status == Status::restarting || status == Status::paused) {
       after.push_back(add(StopContainer{replica}, cause, {}));
     }
     return add(RemoveContainer{replica}, cause, after);

@@ -64,6 +64,12 @@ class Replica {
   Task<> stop(std::optional<Duration> grace);
   // SIGKILL, and no restart.
   void kill();
+  // Any signal for its first process. SIGKILL and the stop signal end its restarts. Throws Error
+  // where it does not run.
+  void send_signal(int signal);
+  // Freezes or thaws all its processes. Throws Error where no cgroup can.
+  void pause();
+  void unpause();
   // Removes everything of a container that is down, its named volumes apart.
   Task<> remove();
   // Goes on with what runs since an earlier supervisor; a parked child is given up.
@@ -83,7 +89,8 @@ class Replica {
   [[nodiscard]] ObservedContainer observed() const;
   // Runs, or will run again by itself.
   [[nodiscard]] bool is_up() const {
-    return row_.status == Status::running || row_.status == Status::restarting;
+    return row_.status == Status::running || row_.status == Status::restarting ||
+           row_.status == Status::paused;
   }
   [[nodiscard]] bool has_health_check() const { return probe_.has_value(); }
   [[nodiscard]] const std::vector<netns::EndpointRow>& endpoints() const { return endpoints_; }

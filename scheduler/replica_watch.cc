@@ -117,10 +117,36 @@ void Replica::kill() {
   row_.stopped_by_user = true;
   stop_requested_.set();
   if (pidfd_) pidfd_.send_signal(SIGKILL);
+  unpause();
+}
+
+void Replica::send_signal(int signal) {
+  if (!pidfd_) throw Error("container " + row_.name + " is not running");
+  if (signal == SIGKILL || signal == stop_signal_of(service_, image_.config)) {
+    row_.stopped_by_user = true;
+    save();
+    stop_requested_.set();
+  }
+  pidfd_.send_signal(signal);
+  if (signal == SIGKILL) unpause();  // a frozen process dies only when it thaws (cgroup v1)
+}
+
+void Replica::pause() {
+  if (row_.status != Status::running) return;
+  context_.cgroups->freeze(row_.short_id(), engine::Freeze::yes);
+  set_status(Status::paused);
+}
+
+void Replica::unpause() {
+  if (row_.status != Status::paused) return;
+  context_.cgroups->freeze(row_.short_id(), engine::Freeze::no);
+  set_status(Status::running);
+  health_wake_.pulse();
 }
 
 Task<> Replica::stop(std::optional<Duration> grace) {
   row_.stopped_by_user = true;
+  unpause();
   save();
   stop_requested_.set();
   if (parked_) Pidfd(std::move(parked_->pidfd)).send_signal(SIGKILL);

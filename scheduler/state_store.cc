@@ -116,6 +116,17 @@ std::optional<ProjectRow> StateStore::project(const std::string& name) {
                     query.getColumn(2).getString(), query.getColumn(3).getString()};
 }
 
+std::vector<ProjectRow> StateStore::projects() {
+  SQLite::Statement query(
+      db_.get(), "SELECT name, json, working_dir, config_files FROM projects ORDER BY name");
+  std::vector<ProjectRow> out;
+  while (query.executeStep()) {
+    out.push_back({query.getColumn(0).getString(), query.getColumn(1).getString(),
+                   query.getColumn(2).getString(), query.getColumn(3).getString()});
+  }
+  return out;
+}
+
 void StateStore::put(const ProjectRow& row) {
   SQLite::Statement insert(db_.get(), "INSERT OR REPLACE INTO projects VALUES(?,?,?,?)");
   insert.bind(1, row.name);

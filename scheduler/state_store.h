@@ -58,6 +58,7 @@ class StateStore {
   // By service, then number. Rows of another boot come as exited.
   [[nodiscard]] std::vector<ContainerRow> containers(const std::string& project);
   [[nodiscard]] std::optional<ProjectRow> project(const std::string& name);
+  [[nodiscard]] std::vector<ProjectRow> projects();  // by name
   void put(const ProjectRow& row);
   void remove_project(const std::string& name);
 

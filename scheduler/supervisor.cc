@@ -142,7 +142,8 @@ void Supervisor::rebuild_names() {
   std::set<std::string> hidden, fresh;
   std::vector<netns::EndpointRow> all;
   for (const auto& [name, r] : replicas_) {
-    if (r->row().status != Status::running) hidden.insert(r->row().id);
+    bool found = r->row().status == Status::running || r->row().status == Status::paused;
+    if (!found) hidden.insert(r->row().id);
     if (!r->endpoints().empty()) fresh.insert(r->row().id);
     all.insert(all.end(), r->endpoints().begin(), r->endpoints().end());
   }

@@ -38,7 +38,8 @@ class Supervisor final : public Runtime {
   // Error.
   Task<> up(const json::object& request, ProgressSink& progress);
   Task<> down(const json::object& request, ProgressSink& progress);
-  Task<> stop(const json::object& request, ProgressSink& progress);
+  // stop, start, restart, kill, pause, unpause, rm: plans over containers that exist.
+  Task<> life(const std::string& verb, const json::object& request, ProgressSink& progress);
   // Ends everything at once, whatever command runs: the second Ctrl-C.
   void kill_all();
   // Cancels the command that runs now.
@@ -80,6 +81,7 @@ class Supervisor final : public Runtime {
   Task<> run_in_time(const Plan& plan, ProgressSink& progress, std::optional<Duration> limit);
   Task<> unpark();
   void remember(const compose::Project& project);
+  void require_services(const std::vector<std::string>& names) const;
 
   Task<> create_network(const std::string& key);
   Task<> ensure_networks(const compose::Service& service);

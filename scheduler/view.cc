@@ -7,9 +7,11 @@
 #include "base/json.h"
 #include "base/pidfd.h"
 #include "compose/json.h"
+#include "engine/cgroup.h"
 #include "engine/keeper/protocol.h"
 #include "engine/output/log_tail.h"
 #include "netns/network_store.h"
+#include "volumes/volumes.h"
 
 namespace pcompose::scheduler {
 namespace {
@@ -43,14 +45,16 @@ std::optional<ExitStatus> journalled_status(const std::string& run, const Contai
   return found;
 }
 
-void hold_against_kernel(const std::string& run, ContainerRow& row) {
-  if (row.status != Status::running || row.pid == 0) return;
+// False where nobody knows how it ended.
+bool hold_against_kernel(const std::string& run, ContainerRow& row) {
+  if ((row.status != Status::running && row.status != Status::paused) || row.pid == 0) return true;
   auto start = process_start_time(row.pid);
-  if (start && *start == row.pid_start) return;
+  if (start && *start == row.pid_start) return true;
   row.status = Status::exited;
   auto status = journalled_status(run, row);
   row.exit_code = status ? status->code() : 255;
   if (!status) row.error = "ended while nobody looked after it";
+  return status.has_value();
 }
 
 }  // namespace
@@ -67,11 +71,11 @@ std::vector<ContainerView> view_project(const Roots& roots, const std::string& p
   for (auto& row : store.containers(project)) {
     ContainerView view;
     view.row = std::move(row);
-    hold_against_kernel(roots.project_run(project), view.row);
+    view.unsettled = !hold_against_kernel(roots.project_run(project), view.row);
     compose::Service service = compose::service_from_json(json::parse(view.row.service_json));
     view.labels = service.labels;
     view.log_directory = roots.state + "/containers/" + view.row.id + "/log";
-    if (view.row.status == Status::running) {
+    if (view.row.status == Status::running || view.row.status == Status::paused) {
       std::vector<std::string> exposures = service.expose;
       auto image = images.by_id(view.row.image_id);
       if (image) {
@@ -87,6 +91,36 @@ std::vector<ContainerView> view_project(const Roots& roots, const std::string& p
   std::sort(out.begin(), out.end(),
             [](const auto& a, const auto& b) { return a.row.name < b.row.name; });
   return out;
+}
+
+std::vector<ProjectView> view_projects(const Roots& roots) {
+  std::vector<ProjectView> out;
+  if (::access(roots.database().c_str(), F_OK) != 0) return out;
+  Database db(roots.database());
+  StateStore store(db, boot_id());
+  for (const auto& row : store.projects()) {
+    ProjectView view{row.name, row.config_files, {}};
+    for (auto& container : store.containers(row.name)) {
+      hold_against_kernel(roots.project_run(row.name), container);
+      ++view.states[status_name(container.status)];
+    }
+    out.push_back(std::move(view));
+  }
+  return out;
+}
+
+std::vector<VolumeView> view_volumes(const Roots& roots, const std::string& project) {
+  std::vector<VolumeView> out;
+  if (::access(roots.database().c_str(), F_OK) != 0) return out;
+  Database db(roots.database());
+  volumes::VolumeStore store(db, roots);
+  for (const auto& v : store.of_project(project))
+    out.push_back({v.name, store.data_path(v.name), v.labels});
+  return out;
+}
+
+std::vector<pid_t> processes_of(const ContainerRow& row) {
+  return engine::Cgroups(Roots::from_environment().tag).processes(row.short_id());
 }
 
 struct LogFollower::State {

@@ -2,8 +2,10 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
+#include <sys/types.h>
 #include <vector>
 
 #include "base/roots.h"
@@ -26,11 +28,32 @@ struct ContainerView {
   std::vector<std::string> networks;
   std::map<std::string, std::string> labels;
   std::string log_directory;
+  // Its process is gone and nobody has written down how it ended: a moment's state, or both keeper
+  // and supervisor are dead.
+  bool unsettled = false;
 };
 
 // The containers of a project by name. A row that says "running" whose process is gone (keeper and
 // supervisor were both killed) shows as exited. Throws Error.
 std::vector<ContainerView> view_project(const Roots& roots, const std::string& project);
+
+struct ProjectView {
+  std::string name;
+  std::string config_files;              // comma-separated
+  std::map<std::string, size_t> states;  // how many containers are in each
+};
+// Every project of the root, by name.
+std::vector<ProjectView> view_projects(const Roots& roots);
+
+struct VolumeView {
+  std::string name;
+  std::string mountpoint;
+  std::map<std::string, std::string> labels;
+};
+std::vector<VolumeView> view_volumes(const Roots& roots, const std::string& project);
+
+// The processes in a container's cgroup; empty where it does not run.
+std::vector<pid_t> processes_of(const ContainerRow& row);
 
 // One line that a container printed.
 struct LogLine {

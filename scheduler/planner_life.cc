@@ -1,0 +1,177 @@
+// start, restart, kill, rm, pause, unpause: plans over containers that exist.
+#include <algorithm>
+#include <set>
+
+#include <fmt/format.h>
+
+#include "base/error.h"
+#include "compose/graph.h"
+#include "scheduler/planner.h"
+
+namespace pcompose::scheduler {
+namespace {
+
+using compose::Project;
+
+bool up(const ObservedContainer& c) {
+  return c.status == Status::running || c.status == Status::restarting ||
+         c.status == Status::paused;
+}
+
+ReplicaRef ref(const ObservedContainer& c) { return {c.service, c.number, c.name}; }
+
+class LifePlanner {
+ public:
+  LifePlanner(const Project& project, const Observed& observed)
+      : project_(project), observed_(observed), graph_(project) {}
+
+  // Prepares and starts what is down, dependencies first and by their conditions. `after` holds
+  // what each container has to wait for besides, by name.
+  void start(const std::set<std::string>& services, const std::string& cause,
+             const std::map<std::string, NodeId>& after) {
+    for (const std::string& name : in_order(services)) {
+      for (const auto& c : observed_.containers) {
+        bool stopped = after.contains(c.name);
+        if (c.service != name || (up(c) && !stopped)) continue;
+        std::vector<NodeId> before;
+        if (stopped) before.push_back(after.at(c.name));
+        NodeId prepared = add(PrepareContainer{ref(c)}, cause, before);
+        before = conditions(name);
+        before.push_back(prepared);
+        started_[name].push_back(add(StartContainer{ref(c)}, cause, std::move(before)));
+      }
+    }
+  }
+
+  NodeId add(Operation operation, std::string cause, std::vector<NodeId> after) {
+    plan.nodes.push_back({std::move(operation), std::move(cause), std::move(after)});
+    return plan.nodes.size() - 1;
+  }
+
+  Plan plan;
+
+ private:
+  // Of services that the project no longer has, last and by name.
+  [[nodiscard]] std::vector<std::string> in_order(std::set<std::string> services) const {
+    std::vector<std::string> out;
+    for (const std::string& name : graph_.order()) {
+      if (services.erase(name) > 0) out.push_back(name);
+    }
+    out.insert(out.end(), services.begin(), services.end());
+    return out;
+  }
+
+  std::vector<NodeId> conditions(const std::string& name) {
+    std::vector<NodeId> after;
+    auto service = project_.services.find(name);
+    if (service == project_.services.end()) return after;
+    for (const auto& d : service->second.depends_on) {
+      const auto& started = started_[d.service];
+      if (d.condition == compose::Condition::service_started || started.empty()) {
+        after.insert(after.end(), started.begin(), started.end());
+      } else {
+        after.push_back(add(AwaitCondition{d.service, d.condition}, "needed by " + name, started));
+      }
+    }
+    return after;
+  }
+
+  const Project& project_;
+  const Observed& observed_;
+  compose::ServiceGraph graph_;
+  std::map<std::string, std::vector<NodeId>> started_;
+};
+
+std::set<std::string> chosen(const Observed& observed, const std::vector<std::string>& services) {
+  std::set<std::string> out(services.begin(), services.end());
+  if (!out.empty()) return out;
+  for (const auto& c : observed.containers) out.insert(c.service);
+  return out;
+}
+
+template <class Wanted, class Make>
+Plan each(const Observed& observed, const std::vector<std::string>& services, const char* cause,
+          Wanted wanted, Make make) {
+  Plan plan;
+  auto names = chosen(observed, services);
+  for (const auto& c : observed.containers) {
+    if (names.contains(c.service) && wanted(c)) plan.nodes.push_back({make(ref(c)), cause, {}});
+  }
+  return plan;
+}
+
+}  // namespace
+
+Plan plan_start(const Project& project, const Observed& observed,
+                const std::vector<std::string>& services) {
+  for (const std::string& name : services) {
+    bool exists =
+        std::ranges::any_of(observed.containers, [&](const auto& c) { return c.service == name; });
+    if (!exists) {
+      throw Error(fmt::format("service \"{}\" has no container to start", name))
+          .hint("create it with up or create");
+    }
+  }
+  LifePlanner planner(project, observed);
+  planner.start(chosen(observed, services), "start", {});
+  return std::move(planner.plan);
+}
+
+Plan plan_restart(const Project& project, const Observed& observed,
+                  const std::vector<std::string>& services, bool with_dependents) {
+  std::set<std::string> names = chosen(observed, services);
+  // Dependents that ask for it follow, and theirs.
+  for (bool grown = with_dependents; grown;) {
+    grown = false;
+    for (const auto& [name, service] : project.services) {
+      bool follows = std::ranges::any_of(service.depends_on, [&](const auto& d) {
+        return d.restart && names.contains(d.service);
+      });
+      if (follows && names.insert(name).second) grown = true;
+    }
+  }
+  LifePlanner planner(project, observed);
+  planner.plan = plan_stop(project, observed, {names.begin(), names.end()});
+  std::map<std::string, NodeId> stops;
+  for (NodeId id = 0; id < planner.plan.nodes.size(); ++id) {
+    planner.plan.nodes[id].cause = "restart";
+    stops[std::get<StopContainer>(planner.plan.nodes[id].operation).replica.name] = id;
+  }
+  planner.start(names, "restart", stops);
+  return std::move(planner.plan);
+}
+
+Plan plan_kill(const Observed& observed, const std::vector<std::string>& services, int signal) {
+  return each(observed, services, "kill", up,
+              [&](const ReplicaRef& r) { return KillContainer{r, signal}; });
+}
+
+Plan plan_pause(const Observed& observed, const std::vector<std::string>& services) {
+  auto running = [](const auto& c) { return c.status == Status::running; };
+  return each(observed, services, "pause", running,
+              [](const ReplicaRef& r) { return PauseContainer{r}; });
+}
+
+Plan plan_unpause(const Observed& observed, const std::vector<std::string>& services) {
+  auto paused = [](const auto& c) { return c.status == Status::paused; };
+  return each(observed, services, "unpause", paused,
+              [](const ReplicaRef& r) { return UnpauseContainer{r}; });
+}
+
+Plan plan_remove(const Project& project, const Observed& observed,
+                 const std::vector<std::string>& services, bool stop) {
+  Plan plan = stop ? plan_stop(project, observed, services) : Plan{};
+  std::map<std::string, NodeId> stops;
+  for (NodeId id = 0; id < plan.nodes.size(); ++id)
+    stops[std::get<StopContainer>(plan.nodes[id].operation).replica.name] = id;
+  auto names = chosen(observed, services);
+  for (const auto& c : observed.containers) {
+    if (!names.contains(c.service) || (up(c) && !stop)) continue;
+    std::vector<NodeId> after;
+    if (stops.contains(c.name)) after.push_back(stops.at(c.name));
+    plan.nodes.push_back({RemoveContainer{ref(c)}, "rm", std::move(after)});
+  }
+  return plan;
+}
+
+}  // namespace pcompose::scheduler

@@ -1,0 +1,160 @@
+// Commands for containers that exist, and those that only look.
+#include "base/process.h"
+#include "tests/scenario/stack.h"
+
+namespace pcompose::test {
+namespace {
+
+class CommandsTest : public StackTest {
+ protected:
+  std::string id(const std::string& service) {
+    return std::string(ps()[service].at("ID").as_string());
+  }
+};
+
+constexpr const char* kPair = R"(services:
+  db: {image: busybox, command: sleep 1000, stop_grace_period: 0s}
+  web:
+    image: busybox
+    command: sleep 1000
+    stop_grace_period: 0s
+    depends_on: {db: {condition: service_started, restart: true}}
+)";
+
+TEST_F(CommandsTest, StopStartRestartKeepTheContainer) {
+  compose(kPair);
+  expect(0, {"up", "-d"});
+  std::string web = id("web");
+  expect(0, {"stop", "web"});
+  EXPECT_EQ(state("web"), "exited");
+  EXPECT_EQ(state("db"), "running");
+  expect(0, {"start", "web"});
+  EXPECT_EQ(state("web"), "running");
+  // The dependent follows because it says so.
+  Result restart = expect(0, {"restart", "db"});
+  EXPECT_NE(restart.err.find("web-1  Started"), std::string::npos) << restart.err;
+  restart = expect(0, {"restart", "--no-deps", "db"});
+  EXPECT_EQ(restart.err.find("web-1"), std::string::npos) << restart.err;
+  EXPECT_EQ(id("web"), web);
+  EXPECT_EQ(state("web"), "running");
+  Result unknown = expect(1, {"restart", "wbe"});
+  EXPECT_NE(unknown.err.find("no such service: wbe"), std::string::npos);
+}
+
+TEST_F(CommandsTest, CreateStartsNothingAndStartNeedsAContainer) {
+  compose(kPair);
+  expect(0, {"create", "db"});
+  EXPECT_EQ(state("db"), "created");
+  Result missing = expect(1, {"start", "web"});
+  EXPECT_NE(missing.err.find("service \"web\" has no container to start"), std::string::npos);
+  expect(0, {"start", "--wait", "db"});
+  EXPECT_EQ(state("db"), "running");
+}
+
+TEST_F(CommandsTest, KillSendsAnySignalAndEndsRestarts) {
+  compose(R"(services:
+  w:
+    image: busybox
+    command: sh -c 'trap "echo usr1" USR1; echo ready; while :; do sleep 0.05; done'
+    restart: always
+)");
+  expect(0, {"up", "-d"});
+  ASSERT_TRUE(eventually([&] { return lines("w").size() == 1; }));
+  expect(0, {"kill", "-s", "USR1", "w"});
+  ASSERT_TRUE(eventually([&] { return lines("w").size() == 2; }));
+  EXPECT_EQ(state("w"), "running");
+  expect(0, {"kill"});
+  ASSERT_TRUE(eventually([&] { return state("w") == "exited"; }));
+  EXPECT_EQ(ps()["w"].at("ExitCode").as_int64(), 137);
+  Result none = expect(0, {"kill"});
+  EXPECT_NE(none.err.find("no container to kill"), std::string::npos) << none.err;
+}
+
+TEST_F(CommandsTest, PauseFreezesAndDownThaws) {
+  compose(R"(services:
+  w:
+    image: busybox
+    command: sh -c 'n=0; while :; do n=$$((n+1)); echo $$n; sleep 0.02; done'
+    stop_grace_period: 0s
+)");
+  expect(0, {"up", "-d"});
+  ASSERT_TRUE(eventually([&] { return lines("w").size() > 3; }));
+  expect(0, {"pause"});
+  EXPECT_EQ(state("w"), "paused");
+  EXPECT_NE(ps()["w"].at("Status").as_string().find("(Paused)"), std::string::npos);
+  ::usleep(100000);
+  size_t frozen = lines("w").size();
+  ::usleep(200000);
+  EXPECT_EQ(lines("w").size(), frozen);
+  expect(1, {"exec", "-T", "w", "true"});
+  expect(0, {"unpause"});
+  EXPECT_TRUE(eventually([&] { return lines("w").size() > frozen; }));
+  expect(0, {"pause"});
+  expect(0, {"stop"});
+  EXPECT_EQ(state("w"), "exited");
+  expect(0, {"start"});
+  expect(0, {"pause"});
+  expect(0, {"up", "-d"});
+  EXPECT_EQ(state("w"), "running") << "up thaws";
+  expect(0, {"pause"});
+  expect(0, {"down"});
+}
+
+TEST_F(CommandsTest, RmRemovesWhatIsStopped) {
+  compose(kPair);
+  expect(0, {"up", "-d"});
+  EXPECT_NE(expect(0, {"rm", "-f"}).err.find("No stopped containers"), std::string::npos);
+  expect(0, {"stop", "web"});
+  Result asked = expect(0, {"rm"}, "n\n");
+  EXPECT_NE(asked.out.find("Going to remove "), std::string::npos) << asked.out;
+  EXPECT_EQ(state("web"), "exited");
+  expect(0, {"rm"}, "y\n");
+  EXPECT_EQ(ps().size(), 1U);
+  expect(0, {"rm", "-sf"});
+  EXPECT_TRUE(ps().empty());
+}
+
+TEST_F(CommandsTest, ScaleChangesTheNumberOfContainers) {
+  compose(kPair);
+  expect(0, {"up", "-d", "--scale", "db=2"});
+  EXPECT_EQ(expect(0, {"ps", "-q", "db"}).out.size(), 2U * 65U);
+  expect(0, {"scale", "db=3", "web=0"});
+  EXPECT_EQ(expect(0, {"ps", "-q", "db"}).out.size(), 3U * 65U);
+  EXPECT_EQ(expect(0, {"ps", "-q", "web"}).out, "");
+  Result bad = expect(1, {"scale", "dbb=3"});
+  EXPECT_NE(bad.err.find("no such service: dbb"), std::string::npos) << bad.err;
+}
+
+TEST_F(CommandsTest, PortTopLsVolumesAndWaitLook) {
+  compose(R"(services:
+  w:
+    image: busybox
+    command: sh -c 'sleep 1.5; exit 4'
+    ports: ["127.0.0.1::80"]
+    volumes: [data:/data]
+volumes: {data: }
+)");
+  expect(0, {"up", "-d"});
+  auto list = json::parse(expect(0, {"ls", "--format", "json"}).out);
+  std::string name(list.at(0).at("Name").as_string());
+  std::string address = expect(0, {"port", "w", "80"}).out;
+  EXPECT_TRUE(address.starts_with("127.0.0.1:") && address.size() > 11) << address;
+  Result none = expect(1, {"port", "w", "81"});
+  EXPECT_NE(none.err.find("no port 81/tcp for container " + name + "-w-1: 127.0.0.1:"),
+            std::string::npos)
+      << none.err;
+  std::string top = expect(0, {"top"}).out;
+  EXPECT_NE(top.find(name + "-w-1\nUID"), std::string::npos) << top;
+  EXPECT_NE(top.find("sleep 1.5"), std::string::npos) << top;
+  EXPECT_NE(expect(0, {"ls"}).out.find("running(1)"), std::string::npos);
+  EXPECT_EQ(expect(0, {"volumes", "-q"}).out, name + "_data\n");
+  Result wait = expect(4, {"wait", "w"});
+  EXPECT_NE(wait.out.find("exited with status code 4"), std::string::npos) << wait.out;
+  EXPECT_EQ(expect(0, {"ls", "-q"}).out, "");
+  EXPECT_EQ(expect(0, {"ls", "-aq"}).out, name + "\n");
+  expect(1, {"wait", "w"});
+  expect(0, {"down", "-v"});
+}
+
+}  // namespace
+}  // namespace pcompose::test
