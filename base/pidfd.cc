@@ -71,8 +71,8 @@ bool Pidfd::send_signal(int signal) const {
 
 ExitStatus Pidfd::wait() const {
   siginfo_t info{};
-  while (::waitid(static_cast<idtype_t>(P_PIDFD), static_cast<id_t>(fd_.get()), &info, WEXITED) !=
-         0) {
+  while (::waitid(static_cast<idtype_t>(P_PIDFD), static_cast<id_t>(fd_.get()), &info,
+                  WEXITED | __WALL) != 0) {
     if (errno != EINTR) throw Error::from_errno("wait for a child");
   }
   // waitid splits what wait(2) packs; pack it again.

@@ -61,8 +61,9 @@ Child spawn(const SpawnOptions& options) {
   auto argv = pointers(options.argv);
   auto env = pointers(options.environment);
   pid_t pid = -1;
-  int error = posix_spawn(&pid, argv[0], &a.actions, &a.attributes, argv.data(), env.data());
-  if (error != 0) throw Error("start " + options.argv.at(0), error);
+  const char* program = options.program.empty() ? argv[0] : options.program.c_str();
+  int error = posix_spawn(&pid, program, &a.actions, &a.attributes, argv.data(), env.data());
+  if (error != 0) throw Error(std::string("start ") + program, error);
   // We are the parent and have not reaped it, so the pid cannot have been reused.
   return Child(pid, Pidfd::open(pid));
 }

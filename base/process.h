@@ -18,6 +18,7 @@ struct SpawnOptions {
   std::vector<std::pair<int, int>> fds;  // (ours, the child's number); everything else is closed
   Session session = Session::same;
   std::string directory;  // "" keeps ours
+  std::string program;    // "": argv[0]
 };
 
 // A running child. The destructor kills and reaps one that was neither waited for nor disowned.
@@ -33,6 +34,11 @@ class Child {
   [[nodiscard]] const Pidfd& pidfd() const { return pidfd_; }
   ExitStatus wait();  // blocks
   void disown() { pid_ = -1; }
+  // Disowns it and gives its reference away.
+  [[nodiscard]] Pidfd release() {
+    pid_ = -1;
+    return std::move(pidfd_);
+  }
 
  private:
   pid_t pid_;

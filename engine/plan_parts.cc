@@ -117,6 +117,10 @@ void add_default_devices(Plan& plan) {
     o.arg = makedev(n.major, n.minor);
     plan.add(o);
   }
+  add_default_links(plan);
+}
+
+void add_default_links(Plan& plan) {
   add_text(plan, OpCode::make_link, "/proc/self/fd", "/dev/fd");
   add_text(plan, OpCode::make_link, "/proc/self/fd/0", "/dev/stdin");
   add_text(plan, OpCode::make_link, "/proc/self/fd/1", "/dev/stdout");
@@ -255,7 +259,9 @@ std::string search_path(const Process& p) {
 
 void add_exec(Plan& plan, const Process& p) {
   Op o = op(OpCode::exec);
-  o.s1 = plan.texts(p.args);
+  std::vector<std::string> words = {p.program.empty() && !p.args.empty() ? p.args[0] : p.program};
+  words.insert(words.end(), p.args.begin(), p.args.end());
+  o.s1 = plan.texts(words);
   o.a = static_cast<int32_t>(p.args.size());
   o.s2 = plan.texts(p.env);
   o.b = static_cast<int32_t>(p.env.size());

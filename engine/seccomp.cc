@@ -95,16 +95,6 @@ void add_by_capability(void* context, CapabilitySet set) {
   if (has(set, CAP_SYSLOG)) allow(context, {"syslog"});
 }
 
-std::string export_filter(void* context) {
-  // libseccomp writes to a descriptor only; a memfd never fills or blocks.
-  Fd memory(::memfd_create("seccomp", MFD_CLOEXEC));
-  if (!memory) throw Error::from_errno("memfd_create");
-  int error = seccomp_export_bpf(context, memory.get());
-  if (error != 0) throw Error("compile the seccomp filter", -error);
-  ::lseek(memory.get(), 0, SEEK_SET);
-  return read_all(memory.get());
-}
-
 std::string compile(CapabilitySet capabilities) {
   Context context(seccomp_init(SCMP_ACT_ERRNO(EPERM)));
   if (!context) throw Error("seccomp_init", ENOMEM);
@@ -121,10 +111,20 @@ std::string compile(CapabilitySet capabilities) {
   add_clone(c, capabilities);
   add_by_argument(c);
   add_by_capability(c, capabilities);
-  return export_filter(c);
+  return export_seccomp_filter(c);
 }
 
 }  // namespace
+
+std::string export_seccomp_filter(void* context) {
+  // libseccomp writes to a descriptor only; a memfd never fills or blocks.
+  Fd memory(::memfd_create("seccomp", MFD_CLOEXEC));
+  if (!memory) throw Error::from_errno("memfd_create");
+  int error = seccomp_export_bpf(context, memory.get());
+  if (error != 0) throw Error("compile the seccomp filter", -error);
+  ::lseek(memory.get(), 0, SEEK_SET);
+  return read_all(memory.get());
+}
 
 std::string default_seccomp_filter(const Capabilities& capabilities,
                                    const std::string& cache_directory) {

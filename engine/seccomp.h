@@ -15,4 +15,7 @@ namespace pcompose::engine {
 std::string default_seccomp_filter(const Capabilities& capabilities,
                                    const std::string& cache_directory);
 
+// The filter of a libseccomp context as bytes. Throws Error.
+std::string export_seccomp_filter(void* context);
+
 }  // namespace pcompose::engine

@@ -48,6 +48,7 @@ struct IoPriority {
 };
 
 struct Process {
+  std::string program;  // "": args[0], looked for along PATH
   std::vector<std::string> args;
   std::vector<std::string> env;  // "K=V"
   std::string cwd = "/";
@@ -217,8 +218,9 @@ struct Linux {
 
 struct Hook {
   std::string path;
-  std::vector<std::string> args, env;
-  std::optional<int> timeout;  // seconds
+  std::vector<std::string> args;
+  std::optional<std::vector<std::string>> env;  // nothing: that of who runs it
+  std::optional<int> timeout;                   // seconds
 };
 
 struct Hooks {

@@ -331,11 +331,13 @@ int do_find_program(const State& s, const Op& op) {
 
 int do_exec(const State& s, const Op& op) {
   int used = 0;
-  char** argv = split(s, op.s1, op.a, &used);
-  if (argv == nullptr || op.a == 0) return E2BIG;
+  if (op.a <= 0) return EINVAL;
+  char** argv = split(s, op.s1, op.a + 1, &used);
+  if (argv == nullptr) return E2BIG;
+  const char* program = *argv++;
   char** environment = split(s, op.s2, op.b, &used);
   if (environment == nullptr) return E2BIG;
-  return search(argv[0], text(s, op.s3), [&](const char* file) {
+  return search(program, text(s, op.s3), [&](const char* file) {
     execve(file, argv, environment);
     return errno;
   });

@@ -65,7 +65,7 @@ enum class OpCode : uint16_t {
   capabilities,  // s1: CapabilitySets
   no_new_privs,
   fork_sibling,  // the rest happens in a child of the keeper, inside the namespaces entered so far
-  exec,          // s1: argv, a: count, s2: environment, b: count, s3: PATH to search
+  exec,  // s1: program, then argv, a: count of argv, s2: environment, b: count, s3: PATH to search
 };
 
 constexpr int32_t kBindRecursive = 1;

@@ -1,0 +1,153 @@
+#include <algorithm>
+#include <linux/ioprio.h>
+#include <linux/sched.h>
+
+#include <fmt/format.h>
+
+#include "engine/runtime/config.h"
+#include "engine/runtime/names.h"
+
+namespace pcompose::engine::runtime {
+namespace {
+
+template <class T, size_t N>
+T name_to(const JsonNode& node, std::string_view field, const std::string& name,
+          const std::pair<const char*, T> (&known)[N]) {
+  for (const auto& [text, value] : known) {
+    if (name == text) return value;
+  }
+  node.fail_at(field, fmt::format("\"{}\" is not known", name));
+}
+
+User parse_user(const JsonNode& node) {
+  User user;
+  user.uid = node.number<uint32_t>("uid").value_or(0);
+  user.gid = node.number<uint32_t>("gid").value_or(0);
+  for (const JsonNode& gid : node.items("additionalGids"))
+    user.additional_gids.push_back(static_cast<uint32_t>(gid.natural(UINT32_MAX)));
+  return user;
+}
+
+Capabilities parse_capabilities(const JsonNode& node) {
+  return {.bounding = parse_capability_names(node, "bounding"),
+          .effective = parse_capability_names(node, "effective"),
+          .permitted = parse_capability_names(node, "permitted"),
+          .inheritable = parse_capability_names(node, "inheritable"),
+          .ambient = parse_capability_names(node, "ambient")};
+}
+
+std::vector<Rlimit> parse_rlimits(const JsonNode& process) {
+  std::vector<Rlimit> out;
+  for (const JsonNode& node : process.items("rlimits")) {
+    std::string name = node.needed_text("type");
+    auto number = rlimit_number(name);
+    if (!number) node.fail_at("type", fmt::format("\"{}\" is not known", name));
+    auto seen = [&](const Rlimit& r) { return r.type == *number; };
+    if (std::any_of(out.begin(), out.end(), seen))
+      node.fail_at("type", fmt::format("{} stands there twice", name));
+    Rlimit limit{*number, node.needed_number<uint64_t>("soft"),
+                 node.needed_number<uint64_t>("hard")};
+    if (limit.soft > limit.hard) node.fail_at("soft", "lies above hard");
+    out.push_back(limit);
+  }
+  return out;
+}
+
+Scheduler parse_scheduler(const JsonNode& node) {
+  static constexpr std::pair<const char*, uint32_t> kPolicies[] = {
+      {"SCHED_OTHER", SCHED_NORMAL},     {"SCHED_FIFO", SCHED_FIFO}, {"SCHED_RR", SCHED_RR},
+      {"SCHED_BATCH", SCHED_BATCH},      {"SCHED_ISO", 4},           {"SCHED_IDLE", SCHED_IDLE},
+      {"SCHED_DEADLINE", SCHED_DEADLINE}};
+  static constexpr std::pair<const char*, uint64_t> kFlags[] = {
+      {"SCHED_FLAG_RESET_ON_FORK", SCHED_FLAG_RESET_ON_FORK},
+      {"SCHED_FLAG_RECLAIM", SCHED_FLAG_RECLAIM},
+      {"SCHED_FLAG_DL_OVERRUN", SCHED_FLAG_DL_OVERRUN},
+      {"SCHED_FLAG_KEEP_POLICY", SCHED_FLAG_KEEP_POLICY},
+      {"SCHED_FLAG_KEEP_PARAMS", SCHED_FLAG_KEEP_PARAMS},
+      {"SCHED_FLAG_UTIL_CLAMP_MIN", SCHED_FLAG_UTIL_CLAMP_MIN},
+      {"SCHED_FLAG_UTIL_CLAMP_MAX", SCHED_FLAG_UTIL_CLAMP_MAX}};
+  Scheduler s;
+  s.policy = name_to(node, "policy", node.needed_text("policy"), kPolicies);
+  s.nice = node.number<int32_t>("nice").value_or(0);
+  s.priority = static_cast<uint32_t>(std::max(node.number<int32_t>("priority").value_or(0), 0));
+  for (const std::string& flag : node.texts("flags"))
+    s.flags |= name_to(node, "flags", flag, kFlags);
+  s.runtime = node.number<uint64_t>("runtime").value_or(0);
+  s.deadline = node.number<uint64_t>("deadline").value_or(0);
+  s.period = node.number<uint64_t>("period").value_or(0);
+  return s;
+}
+
+IoPriority parse_io_priority(const JsonNode& node) {
+  static constexpr std::pair<const char*, int> kClasses[] = {
+      {"IOPRIO_CLASS_RT", IOPRIO_CLASS_RT},
+      {"IOPRIO_CLASS_BE", IOPRIO_CLASS_BE},
+      {"IOPRIO_CLASS_IDLE", IOPRIO_CLASS_IDLE}};
+  IoPriority p;
+  p.io_class = name_to(node, "class", node.needed_text("class"), kClasses);
+  p.priority = node.number<int>("priority").value_or(0);
+  if (p.priority < 0 || p.priority > 7) node.fail_at("priority", "lies outside 0 to 7");
+  return p;
+}
+
+std::string parse_processors(const JsonNode& node, std::string_view field) {
+  auto bits = processor_bits(node.text(field));
+  if (!bits) node.fail_at(field, "is no list of processors like 0-3,5");
+  return *bits;
+}
+
+void parse_console(const JsonNode& process, Process& p) {
+  p.terminal = process.boolean("terminal", false);
+  if (auto size = process.get("consoleSize"); size && p.terminal) {
+    p.rows = size->needed_number<uint16_t>("height");
+    p.columns = size->needed_number<uint16_t>("width");
+  }
+}
+
+// What decides how it runs, beyond who it is.
+void parse_controls(const JsonNode& node, Process& p) {
+  p.rlimits = parse_rlimits(node);
+  p.no_new_privileges = node.boolean("noNewPrivileges", false);
+  p.oom_score_adj = node.number<int>("oomScoreAdj");
+  if (p.oom_score_adj && (*p.oom_score_adj < -1000 || *p.oom_score_adj > 1000))
+    node.fail_at("oomScoreAdj", "lies outside -1000 to 1000");
+  if (auto scheduler = node.get("scheduler")) p.scheduler = parse_scheduler(*scheduler);
+  if (auto priority = node.get("ioPriority")) p.io_priority = parse_io_priority(*priority);
+  if (auto affinity = node.get("execCPUAffinity")) {
+    p.initial_affinity = parse_processors(*affinity, "initial");
+    p.final_affinity = parse_processors(*affinity, "final");
+  }
+  p.apparmor_profile = node.text("apparmorProfile");
+  p.selinux_label = node.text("selinuxLabel");
+}
+
+}  // namespace
+
+CapabilitySet parse_capability_names(const JsonNode& capabilities, std::string_view field) {
+  CapabilitySet set = 0;
+  // A name that no kernel of ours knows cannot be given: the spec wants a warning at most ("any
+  // value which cannot be mapped … MUST cause a warning").
+  for (const std::string& name : capabilities.texts(field)) {
+    if (auto number = capability_number(name)) set |= CapabilitySet{1} << *number;
+  }
+  return set;
+}
+
+Process parse_process(const JsonNode& node) {
+  Process p;
+  p.args = node.texts("args");
+  p.env = node.texts("env");
+  p.cwd = node.needed_text("cwd");
+  if (!p.cwd.starts_with('/')) node.fail_at("cwd", "must be absolute");
+  if (auto user = node.get("user")) {
+    p.user = parse_user(*user);
+    p.umask = user->number<uint32_t>("umask");
+  }
+  if (auto capabilities = node.get("capabilities"))
+    p.capabilities = parse_capabilities(*capabilities);
+  parse_console(node, p);
+  parse_controls(node, p);
+  return p;
+}
+
+}  // namespace pcompose::engine::runtime

@@ -1,0 +1,69 @@
+// The cgroup of one container, in every hierarchy there is: v2, v1, or both.
+#pragma once
+
+#include <csignal>
+#include <string>
+#include <vector>
+
+#include "base/fd.h"
+#include "base/json.h"
+#include "engine/spec.h"
+
+namespace pcompose::engine::runtime {
+
+struct Hierarchy {
+  std::string mount;
+  std::vector<std::string> controllers;  // of v1; "name=systemd" of one without
+  bool v2 = false;
+};
+
+// The hierarchies of /proc/self/mountinfo (proc(5)); pure.
+std::vector<Hierarchy> parse_hierarchies(const std::string& mountinfo);
+
+// Where a process is, by its /proc/PID/cgroup (cgroups(7)); pure. "" where it names no such
+// hierarchy.
+std::string path_in_hierarchy(const std::string& proc_cgroup, const Hierarchy& hierarchy);
+
+struct GroupDirectory {
+  std::string path;
+  std::vector<std::string> controllers;
+  bool v2 = false;
+};
+
+enum class Freeze { frozen, thawed };
+
+// Directories outlive their owner: remove() removes them. Everything throws Error.
+class ControlGroup {
+ public:
+  ControlGroup() = default;
+  // Makes them: an absolute `cgroups_path` (linux.cgroupsPath) lies below each hierarchy's root, a
+  // relative one below our own group, none is /pcompose-runtime/ID.
+  static ControlGroup make(const std::string& cgroups_path, const std::string& id);
+  static ControlGroup from_json(const json::value& value);
+  [[nodiscard]] json::value to_json() const;
+
+  // Limits and device rules. Where one cannot be applied the error names its place in config.json.
+  void apply(const Resources& resources) const;
+  void apply_device_rules(const std::vector<DeviceRule>& rules) const;
+
+  // cgroup.procs of what has to be joined by writing; the v2 group is entered by clone3(2).
+  [[nodiscard]] std::vector<std::string> procs_to_join() const;
+  [[nodiscard]] Fd open_v2() const;  // empty where there is none
+
+  // All processes in it and in the groups beneath it.
+  [[nodiscard]] std::vector<pid_t> processes() const;
+  void signal_all(int signal) const;
+  // Waits until it is so; a second at most.
+  void set_frozen(Freeze how) const;
+  [[nodiscard]] bool is_frozen() const;
+  // With the groups beneath it. Waits a moment for processes that are just ending.
+  void remove() const;
+
+  [[nodiscard]] const std::vector<GroupDirectory>& directories() const { return directories_; }
+  [[nodiscard]] const GroupDirectory* find(const std::string& controller) const;
+
+ private:
+  std::vector<GroupDirectory> directories_;
+};
+
+}  // namespace pcompose::engine::runtime
