@@ -16,7 +16,7 @@ namespace pcompose::cli {
 namespace {
 
 struct ExecFlags {
-  bool no_tty = false;
+  bool no_tty = false, privileged = false;
   int index = 0;
   std::string user, directory;
   std::vector<std::string> environment;
@@ -102,6 +102,7 @@ int exec(const Globals& globals, const ExecFlags& flags) {
                        {"working_dir", flags.directory},
                        {"index", flags.index},
                        {"terminal", terminal},
+                       {"privileged", flags.privileged},
                        {"rows", size.ws_row},
                        {"columns", size.ws_col}};
   scheduler::ControlClient client(Roots::from_environment(), project_name(globals));
@@ -155,6 +156,7 @@ void add_exec(CLI::App& app, Globals& globals, Run& run) {
   auto flags = std::make_shared<ExecFlags>();
   CLI::App* c = app.add_subcommand("exec", "Run a command in a running container");
   c->add_flag("-T,--no-tty,--no-TTY", flags->no_tty, "Without a terminal");
+  c->add_flag("--privileged", flags->privileged, "With all capabilities");
   c->add_option("--index", flags->index, "Which replica; 0 is the first that runs");
   c->add_option("-u,--user", flags->user, "User, or user:group");
   c->add_option("-w,--workdir", flags->directory, "Working directory");

@@ -4,6 +4,7 @@
 #include <charconv>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include "compose/canonical.h"
 #include "compose/fields.h"
@@ -80,6 +81,17 @@ void ServiceDecoder::cannot(const Node& node, const std::string& path, const std
   report_unsupported(unsupported_, diagnostics_, node, below(path_, path), what, instead);
 }
 
+// Values whose others are not supported yet.
+void ServiceDecoder::only(const Node& node, std::string_view key,
+                          std::initializer_list<std::string_view> known) {
+  const Node* written = node.find(key);
+  if (written == nullptr || written->text.empty() ||
+      std::ranges::find(known, written->text) != known.end())
+    return;
+  cannot(*written, std::string(key), fmt::format("\"{}\"", written->text),
+         fmt::format("{}", fmt::join(known, ", ")));
+}
+
 Service ServiceDecoder::decode(const Entry& entry) {
   const Node& node = entry.value;
   path_ = below("services", entry.key);
@@ -114,6 +126,11 @@ void ServiceDecoder::texts(const Node& node, Service& out) {
     cannot(*node.find("network_mode"), "network_mode", fmt::format("\"{}\"", out.network_mode),
            "none or host");
   }
+  only(node, "ipc", {"private", "shareable", "host", "none"});
+  only(node, "pid", {"host"});
+  only(node, "uts", {"host"});
+  only(node, "userns_mode", {"host"});
+  only(node, "isolation", {"default"});
   if (const Node* environment = node.find("environment")) {
     for (const Entry& entry : environment->entries) {
       bool given = !entry.value.is(Kind::null);

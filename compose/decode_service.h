@@ -1,7 +1,9 @@
 // One canonical service to its typed form.
 #pragma once
 
+#include <initializer_list>
 #include <string>
+#include <string_view>
 
 #include "compose/diagnostics.h"
 #include "compose/load.h"
@@ -32,6 +34,7 @@ class ServiceDecoder {
   void restart(const Node& node, Service& out);
   static void deploy_restart(Service& out);
   static void scale(const Node& node, Service& out);
+  void only(const Node& node, std::string_view key, std::initializer_list<std::string_view> known);
   void error(const Node& node, const std::string& path, std::string message);
   void cannot(const Node& node, const std::string& path, const std::string& what,
               const std::string& instead);

@@ -13,6 +13,8 @@
 #include "base/error.h"
 #include "base/fd.h"
 #include "base/pidfd.h"
+#include "engine/runtime/control_group.h"
+#include "engine/runtime/device_rules.h"
 
 namespace pcompose::engine {
 namespace {
@@ -65,8 +67,10 @@ std::vector<CgroupHierarchy> parse_cgroup_mounts(const std::string& mountinfo) {
   return out;
 }
 
-Cgroups::Cgroups(std::string tag)
-    : tag_(std::move(tag)), hierarchies_(parse_cgroup_mounts(read_file("/proc/self/mountinfo"))) {
+Cgroups::Cgroups(std::string tag) : tag_(std::move(tag)) {
+  std::string mounts = read_file("/proc/self/mountinfo");
+  hierarchies_ = parse_cgroup_mounts(mounts);
+  for (const auto& h : runtime::parse_hierarchies(mounts)) all_mounts_.push_back(h.mount);
   has_devices_ = std::any_of(hierarchies_.begin(), hierarchies_.end(),
                              [](const CgroupHierarchy& h) { return h.controllers == "devices"; });
 }
@@ -77,17 +81,27 @@ std::string Cgroups::directory(const CgroupHierarchy& h, const std::string& cont
 
 void Cgroups::make_parent(const CgroupHierarchy& h) {
   std::string path = directory(h, "");
-  if (::mkdir(path.c_str(), 0755) != 0) {
-    if (errno == EEXIST) return;
+  if (::mkdir(path.c_str(), 0755) != 0 && errno != EEXIST)
     throw Error::from_errno("make the cgroup " + path);
-  }
-  if (h.controllers != "devices") return;
-  // Once for the root: groups made inside inherit the rules.
-  write_control(path + "/devices.deny", "a");
-  for (const char* rule : kDeviceRules) write_control(path + "/devices.allow", rule);
 }
 
-std::vector<std::string> Cgroups::make(const std::string& container) {
+// cgroup-v1/devices.rst: a group may have what its parent has, so each container gets its own.
+void Cgroups::write_device_rules(const std::string& path, const std::vector<DeviceRule>& more) {
+  for (const DeviceRule& rule : more) {
+    if (rule.allow && rule.type == 'a' && !rule.major && !rule.minor) return;  // everything
+  }
+  write_control(path + "/devices.deny", "a");
+  Fd allow = open_file(path + "/devices.allow", O_WRONLY);
+  auto write_rule = [&](const std::string& text) {
+    if (::write(allow.get(), text.data(), text.size()) < 0)
+      throw Error::from_errno("allow the devices " + text);
+  };
+  for (const char* rule : kDeviceRules) write_rule(rule);
+  for (const DeviceRule& rule : more) write_rule(runtime::rule_text(rule));
+}
+
+std::vector<std::string> Cgroups::make(const std::string& container,
+                                       const std::vector<DeviceRule>& devices) {
   for (const auto& h : hierarchies_) {
     std::string path = directory(h, container);
     // The parent may go with another project's last container between two attempts.
@@ -95,8 +109,19 @@ std::vector<std::string> Cgroups::make(const std::string& container) {
       if (errno != ENOENT || attempt > 10) throw Error::from_errno("make the cgroup " + path);
       make_parent(h);
     }
+    if (h.controllers == "devices") write_device_rules(path, devices);
   }
   return procs(container);
+}
+
+std::vector<std::string> Cgroups::limit(const std::string& container, const Resources& resources) {
+  auto group = runtime::ControlGroup::make("/" + tag_ + "/" + container, container);
+  group.apply(resources);
+  std::vector<std::string> out, known = procs(container);
+  for (std::string& file : group.procs_to_join()) {
+    if (std::ranges::find(known, file) == known.end()) out.push_back(std::move(file));
+  }
+  return out;
 }
 
 std::vector<std::string> Cgroups::procs(const std::string& container) const {
@@ -106,9 +131,11 @@ std::vector<std::string> Cgroups::procs(const std::string& container) const {
 }
 
 void Cgroups::remove(const std::string& container) {
-  for (const auto& h : hierarchies_) {
-    ::rmdir(directory(h, container).c_str());
-    ::rmdir(directory(h, "").c_str());
+  // Limits may have needed hierarchies that others do without.
+  for (const std::string& mount : all_mounts_) {
+    std::string root = mount + "/" + tag_;
+    ::rmdir((root + "/" + container).c_str());
+    ::rmdir(root.c_str());
   }
 }
 

@@ -5,6 +5,8 @@
 #include <sys/types.h>
 #include <vector>
 
+#include "engine/spec.h"
+
 namespace pcompose::engine {
 
 // One mounted hierarchy that containers join.
@@ -27,9 +29,14 @@ class Cgroups {
   explicit Cgroups(std::string tag);
 
   // Makes the container's groups and returns their cgroup.procs files, to be joined by its first
-  // process. On v1 the device rules (Docker's: null, zero, full, random, urandom, tty, ptmx, pts;
-  // mknod of all) hold for every group of the root. Throws Error.
-  std::vector<std::string> make(const std::string& container);
+  // process. On v1 the container may open Docker's devices (null, zero, full, random, urandom, tty,
+  // ptmx, pts), make any node, and what `devices` allows besides. Throws Error.
+  std::vector<std::string> make(const std::string& container,
+                                const std::vector<DeviceRule>& devices = {});
+  // Puts limits on groups that make() made, in every hierarchy that they need, and returns the
+  // cgroup.procs files that have to be joined besides. Throws Error that says which limit cannot be
+  // kept.
+  std::vector<std::string> limit(const std::string& container, const Resources& resources);
   // Its cgroup.procs files without making anything.
   [[nodiscard]] std::vector<std::string> procs(const std::string& container) const;
   // Removes the groups; the root's own with the last one. What is busy or gone is left.
@@ -50,9 +57,11 @@ class Cgroups {
  private:
   [[nodiscard]] std::string directory(const CgroupHierarchy& h, const std::string& container) const;
   void make_parent(const CgroupHierarchy& h);
+  static void write_device_rules(const std::string& path, const std::vector<DeviceRule>& more);
 
   std::string tag_;
   std::vector<CgroupHierarchy> hierarchies_;
+  std::vector<std::string> all_mounts_;
   bool has_devices_ = false;
 };
 

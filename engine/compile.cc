@@ -31,6 +31,7 @@ Plan prepare_plan(const ContainerSpec& spec) {
   add_root(plan, spec.root);
   for (const Mount& m : spec.mounts) add_mount(plan, m);
   add_default_devices(plan);
+  for (const Device& d : linux.devices) add_device(plan, d);
   for (const auto& [name, value] : linux.sysctl) add_text(plan, OpCode::sysctl, name, value);
   for (const std::string& path : linux.readonly_paths) add_text(plan, OpCode::read_only, path);
   for (const std::string& path : linux.masked_paths)

@@ -120,6 +120,19 @@ void add_default_devices(Plan& plan) {
   add_default_links(plan);
 }
 
+void add_device(Plan& plan, const Device& d) {
+  Op o = op(OpCode::make_node);
+  o.s1 = plan.text(d.path);
+  o.a = static_cast<int32_t>((d.type == 'b'   ? S_IFBLK
+                              : d.type == 'p' ? S_IFIFO
+                                              : S_IFCHR) |
+                             d.mode);
+  o.b = static_cast<int32_t>(d.uid);
+  o.c = static_cast<int32_t>(d.gid);
+  o.arg = d.type == 'p' ? 0 : makedev(d.major, d.minor);
+  plan.add(o);
+}
+
 void add_default_links(Plan& plan) {
   add_text(plan, OpCode::make_link, "/proc/self/fd", "/dev/fd");
   add_text(plan, OpCode::make_link, "/proc/self/fd/0", "/dev/stdin");

@@ -17,6 +17,8 @@ void add_root(Plan& plan, const Root& root);
 // The six nodes and the links that every container has (OCI runtime spec, config-linux, "Default
 // Devices").
 void add_default_devices(Plan& plan);
+// One more node, with its own mode and owner.
+void add_device(Plan& plan, const Device& device);
 void add_default_links(Plan& plan);
 void add_cgroups(Plan& plan, const Linux& linux);
 void add_stdio(Plan& plan, const Process& process);

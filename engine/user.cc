@@ -105,13 +105,21 @@ User resolve_user(std::string_view wanted, std::string_view passwd, std::string_
     if (entry) user.additional_gids = groups_of(group, entry->name);
     return user;
   }
-  auto gid = find_group(group, group_name);
+  user.gid = resolve_group(group_name, group);
+  return user;
+}
+
+uint32_t resolve_group(std::string_view wanted, std::string_view group) {
+  auto gid = find_group(group, wanted);
   if (!gid) {
-    throw Error("no group \"" + std::string(group_name) + "\" in the image's /etc/group")
+    throw Error("no group \"" + std::string(wanted) + "\" in the image's /etc/group")
         .hint("write its number, or add the group to the image");
   }
-  user.gid = *gid;
-  return user;
+  return *gid;
+}
+
+uint32_t resolve_group_in(int root, std::string_view wanted) {
+  return resolve_group(wanted, read_in(root, "etc/group"));
 }
 
 User resolve_user_in(int root, std::string_view wanted, std::string* home) {

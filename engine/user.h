@@ -17,4 +17,8 @@ User resolve_user(std::string_view wanted, std::string_view passwd, std::string_
 // The same, reading both files beneath `root` (an O_PATH descriptor); links never lead out of it.
 User resolve_user_in(int root, std::string_view wanted, std::string* home = nullptr);
 
+// A group by name or number, by the text of /etc/group or by the file beneath `root`. Throws Error.
+uint32_t resolve_group(std::string_view wanted, std::string_view group);
+uint32_t resolve_group_in(int root, std::string_view wanted);
+
 }  // namespace pcompose::engine

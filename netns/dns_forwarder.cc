@@ -68,17 +68,22 @@ std::vector<DnsForwarder::Endpoint> DnsForwarder::upstreams() {
   return from_file_;
 }
 
-Task<Bytes> DnsForwarder::ask(DnsQuery query, Transport transport) {
+Task<Bytes> DnsForwarder::ask(DnsQuery query, Transport transport,
+                              std::vector<asio::ip::address> servers) {
   if (waiting_ >= settings_.in_flight) co_return answer_empty(query, DnsCode::server_failure);
   Count count(waiting_);
-  Bytes answer = co_await ask_servers(query);
+  Bytes answer = co_await ask_servers(query, servers);
   if (answer.empty()) co_return answer_empty(query, DnsCode::server_failure);
   co_return relay_answer(answer, query, transport);
 }
 
-Task<Bytes> DnsForwarder::ask_servers(const DnsQuery& query) {
+Task<Bytes> DnsForwarder::ask_servers(const DnsQuery& query,
+                                      const std::vector<asio::ip::address>& servers) {
   Bytes best;
-  for (const Endpoint& server : upstreams()) {
+  std::vector<Endpoint> chosen;
+  for (const auto& address : servers) chosen.emplace_back(address, kDnsPort);
+  if (chosen.empty()) chosen = upstreams();
+  for (const Endpoint& server : chosen) {
     Bytes answer = co_await ask_server(query, server);
     if (is_final(answer)) co_return answer;
     if (!answer.empty()) best = std::move(answer);

@@ -17,14 +17,14 @@ class DnsForwarder {
  public:
   explicit DnsForwarder(DnsSettings settings) : settings_(std::move(settings)) {}
 
-  // The answer for the client. SERVFAIL where no server answers in time or too many queries wait
-  // already.
-  Task<Bytes> ask(DnsQuery query, Transport transport);
+  // The answer for the client, from `servers` or, where there are none, the settings'. SERVFAIL
+  // where no server answers in time or too many queries wait already.
+  Task<Bytes> ask(DnsQuery query, Transport transport, std::vector<asio::ip::address> servers = {});
 
  private:
   using Endpoint = asio::ip::udp::endpoint;
   std::vector<Endpoint> upstreams();
-  Task<Bytes> ask_servers(const DnsQuery& query);
+  Task<Bytes> ask_servers(const DnsQuery& query, const std::vector<asio::ip::address>& servers);
   Task<Bytes> ask_server(const DnsQuery& query, Endpoint server);
   Task<Bytes> ask_by_udp(const DnsQuery& query, Endpoint server);
   Task<Bytes> ask_by_tcp(const DnsQuery& query, Endpoint server);

@@ -101,7 +101,8 @@ void send(Scope& scope, const Bytes& message, const sockaddr_in& to) {
 }
 
 Task<> forward_udp(StatePtr state, ScopePtr scope, DnsQuery query, sockaddr_in client) {
-  Bytes answer = co_await state->forwarder.ask(std::move(query), Transport::udp);
+  Bytes answer = co_await state->forwarder.ask(std::move(query), Transport::udp,
+                                               state->names.servers(scope->name));
   send(*scope, answer, client);
 }
 
@@ -142,7 +143,8 @@ Task<Bytes> answer_message(StatePtr state, ScopePtr scope, const Bytes& message)
   if (!parsed.query) co_return parsed.refusal;
   auto answer = state->local_answer(*scope, *parsed.query, Transport::tcp);
   if (answer) co_return *answer;
-  co_return co_await state->forwarder.ask(std::move(*parsed.query), Transport::tcp);
+  co_return co_await state->forwarder.ask(std::move(*parsed.query), Transport::tcp,
+                                          state->names.servers(scope->name));
 }
 
 // Messages with a length in front (RFC 1035, 4.2.2), one after the other.

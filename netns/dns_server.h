@@ -24,6 +24,11 @@ class Names {
                                                 const std::string& name) = 0;
   // The name of an address of ours; nullopt: ask upstream.
   virtual std::optional<std::string> reverse(const std::string& scope, Ipv4 address) = 0;
+  // Whom to ask instead of the host's servers; empty: those.
+  [[nodiscard]] virtual std::vector<asio::ip::address> servers(const std::string& scope) {
+    static_cast<void>(scope);
+    return {};
+  }
   // False where the scope has internal networks only: DNS would be a way out.
   [[nodiscard]] virtual bool may_leave(const std::string& scope) = 0;
 };

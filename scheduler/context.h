@@ -15,6 +15,7 @@
 #include "engine/spec.h"
 #include "netns/dns_server.h"
 #include "netns/networks.h"
+#include "scheduler/name_table.h"
 #include "scheduler/state_store.h"
 #include "volumes/volumes.h"
 
@@ -41,6 +42,7 @@ struct Context {
   engine::Cgroups* cgroups = nullptr;
   netns::Networks* networks = nullptr;
   netns::DnsServer* dns = nullptr;
+  NameTable* names = nullptr;
   StateStore* store = nullptr;
   volumes::VolumeStore* volumes = nullptr;  // on `volume_thread` only
   LoopThread* volume_thread = nullptr;
@@ -53,16 +55,16 @@ struct Context {
 
   // The host port that was reserved for a published port of the container.
   std::function<uint16_t(const ContainerRow&, const compose::Port&)> port_of;
-  // The default seccomp filter, read once.
-  std::function<const std::string&()> default_filter;
+  // The seccomp filter of a service's processes; the usual one is read once.
+  std::function<std::string(const compose::Service&)> filter_of;
 
-  // Docker's 14, but CAP_MKNOD only where device rules keep what it makes from being opened.
-  [[nodiscard]] engine::Capabilities capabilities() const {
-    engine::Capabilities set = engine::default_capabilities();
+  // CAP_MKNOD only where device rules keep what it makes from being opened, or where the file asks
+  // for it.
+  [[nodiscard]] engine::Capabilities without_unguarded_mknod(
+      engine::Capabilities set, const compose::Service& service) const {
     constexpr engine::CapabilitySet kMknod = engine::CapabilitySet{1} << 27U;  // linux/capability.h
-    if (cgroups->has_device_rules()) return set;
-    set.bounding &= ~kMknod;
-    set.effective &= ~kMknod;
+    if (cgroups->has_device_rules() || service.privileged || !service.cap_add.empty()) return set;
+    for (auto* s : {&set.bounding, &set.effective, &set.permitted}) *s &= ~kMknod;
     return set;
   }
 

@@ -175,6 +175,8 @@ class Session {
     exec.user = body.at("user").as_string();
     exec.working_dir = body.at("working_dir").as_string();
     exec.terminal = body.at("terminal").as_bool();
+    const auto* privileged = body.if_contains("privileged");
+    exec.privileged = privileged != nullptr && privileged->as_bool();
     exec.rows = static_cast<uint16_t>(body.at("rows").to_number<int>());
     exec.columns = static_cast<uint16_t>(body.at("columns").to_number<int>());
     for (size_t i = 0; i < 3; ++i) exec.stdio[i] = stdio[i].get();

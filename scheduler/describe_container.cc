@@ -5,7 +5,6 @@
 #include <csignal>
 #include <cstring>
 #include <sched.h>
-#include <sys/resource.h>
 
 #include <fmt/format.h>
 
@@ -17,7 +16,6 @@ namespace {
 constexpr const char* kDefaultPath =
     "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 constexpr uint64_t kShmBytes = 64U << 20U;
-constexpr uint64_t kOpenFiles = 1048576;  // docker's limit; clamped to what we may have
 
 void set_variable(std::vector<std::string>& env, const std::string& name,
                   const std::string& value) {
@@ -111,7 +109,9 @@ engine::ContainerSpec describe_container(const compose::Service& service,
                .work = paths.state + "/work",
                .path = paths.mountpoint,
                .readonly = service.read_only};
-  spec.mounts = engine::default_mounts(kShmBytes);
+  spec.domainname = service.domainname;
+  spec.mounts = engine::default_mounts(
+      service.shm_size > 0 ? static_cast<uint64_t>(service.shm_size) : kShmBytes);
   for (const char* file : {"hosts", "hostname", "resolv.conf"}) {
     spec.mounts.push_back(own_file(paths.run + "/" + file, std::string("/etc/") + file));
   }
@@ -123,23 +123,75 @@ engine::ContainerSpec describe_container(const compose::Service& service,
   p.args = command_of(service, image.config);
   p.cwd = !service.working_dir.empty() ? service.working_dir : image.config.working_dir;
   if (p.cwd.empty()) p.cwd = "/";
-  p.capabilities = engine::default_capabilities();
-  p.rlimits = {{RLIMIT_NOFILE, kOpenFiles, kOpenFiles}};
   p.terminal = service.tty;
   return spec;
 }
 
 std::string hosts_file(const std::string& hostname,
-                       const std::vector<netns::EndpointRow>& endpoints) {
-  std::string out = "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n";
+                       const std::vector<netns::EndpointRow>& endpoints, const std::string& extra) {
+  std::string out = "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n" + extra;
   for (const auto& e : endpoints) out += e.address.str() + "\t" + hostname + "\n";
   return out;
 }
 
-std::string resolv_file(const std::vector<netns::EndpointRow>& endpoints) {
+std::string extra_hosts_of(const compose::Service& service, const std::string& host_address) {
+  std::string out;
+  for (size_t i = 0; i < service.extra_hosts.size(); ++i) {
+    const std::string& text = service.extra_hosts[i];
+    size_t equals = text.find('=');
+    std::string name = text.substr(0, equals), address = text.substr(equals + 1);
+    if (address == "host-gateway") address = host_address;
+    if (address.empty()) {
+      throw Error("extra_hosts: the container has no way to the host that " + name + " could name")
+          .at(service.origin("extra_hosts"));
+    }
+    if (address.starts_with('[') && address.ends_with(']'))
+      address = address.substr(1, address.size() - 2);
+    out += address + "\t" + name + "\n";
+  }
+  return out;
+}
+
+std::string resolv_file(const compose::Service& service, bool own_dns, const std::string& of_host) {
+  std::string out;
+  if (own_dns) out = "nameserver 127.0.0.11\n";
+  if (!own_dns && service.dns.empty()) out = of_host;
+  if (!own_dns)
+    for (const std::string& server : service.dns) out += "nameserver " + server + "\n";
+  if (!service.dns_search.empty()) {
+    out += "search";
+    for (const std::string& domain : service.dns_search) out += " " + domain;
+    out += "\n";
+  }
   // ndots:0 as docker has it: busybox nslookup stops at the first search domain's NXDOMAIN
   // otherwise.
-  return endpoints.empty() ? "" : "nameserver 127.0.0.11\noptions ndots:0\n";
+  std::vector<std::string> options = service.dns_opt;
+  bool dots = std::any_of(options.begin(), options.end(),
+                          [](const std::string& o) { return o.starts_with("ndots:"); });
+  if (own_dns && !dots) options.emplace_back("ndots:0");
+  if (!options.empty()) {
+    out += "options";
+    for (const std::string& option : options) out += " " + option;
+    out += "\n";
+  }
+  return out;
+}
+
+NameTable::Own own_names_of(const compose::Service& service) {
+  NameTable::Own own;
+  for (const auto* list : {&service.links, &service.external_links}) {
+    for (const std::string& link : *list) {
+      size_t colon = link.find(':');
+      if (colon != std::string::npos) own.links[link.substr(colon + 1)] = link.substr(0, colon);
+    }
+  }
+  for (const std::string& text : service.dns) {
+    boost::system::error_code bad;
+    auto address = asio::ip::make_address(text, bad);
+    if (bad) throw Error("dns: \"" + text + "\" is no address").at(service.origin("dns"));
+    own.servers.push_back(address);
+  }
+  return own;
 }
 
 std::optional<Probe> probe_of(const compose::Service& service, const engine::ImageConfig& image) {

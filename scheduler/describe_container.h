@@ -9,6 +9,7 @@
 #include "engine/images.h"
 #include "engine/spec.h"
 #include "netns/network_store.h"
+#include "scheduler/name_table.h"
 #include "scheduler/state_store.h"
 
 namespace pcompose::scheduler {
@@ -40,10 +41,15 @@ engine::ContainerSpec describe_container(const compose::Service& service,
                                          const std::string& container_id,
                                          const ContainerPaths& paths);
 
-// /etc/hosts and /etc/resolv.conf of a container on these networks.
+// /etc/hosts of a container on these networks; `extra` are lines of its own.
 std::string hosts_file(const std::string& hostname,
-                       const std::vector<netns::EndpointRow>& endpoints);
-std::string resolv_file(const std::vector<netns::EndpointRow>& endpoints);
+                       const std::vector<netns::EndpointRow>& endpoints, const std::string& extra);
+// extra_hosts as lines; `host-gateway` becomes `host_address`. Throws Error where there is none.
+std::string extra_hosts_of(const compose::Service& service, const std::string& host_address);
+// /etc/resolv.conf: our own server where it has one, else what `dns` says, else the host's text.
+std::string resolv_file(const compose::Service& service, bool own_dns, const std::string& of_host);
+// links and dns. Throws Error for a `dns` that is no address.
+NameTable::Own own_names_of(const compose::Service& service);
 
 // The health check: the service's fields over the image's, one by one. nullopt: none or disabled.
 struct Probe {

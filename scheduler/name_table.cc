@@ -18,8 +18,13 @@ void NameTable::rebuild(const std::vector<netns::EndpointRow>& endpoints,
 }
 
 std::optional<std::vector<netns::Ipv4>> NameTable::find(const std::string& scope,
-                                                        const std::string& name) {
+                                                        const std::string& asked) {
   std::optional<std::vector<netns::Ipv4>> out;
+  std::string name = asked;
+  if (auto own = own_.find(scope); own != own_.end()) {
+    auto link = own->second.links.find(asked);
+    if (link != own->second.links.end()) name = link->second;
+  }
   for (const std::string& id : scopes_[scope]) {
     const auto& names = networks_[id].names;
     auto found = names.find(name);
@@ -28,6 +33,11 @@ std::optional<std::vector<netns::Ipv4>> NameTable::find(const std::string& scope
     out->insert(out->end(), found->second.begin(), found->second.end());
   }
   return out;
+}
+
+std::vector<asio::ip::address> NameTable::servers(const std::string& scope) {
+  auto own = own_.find(scope);
+  return own == own_.end() ? std::vector<asio::ip::address>() : own->second.servers;
 }
 
 std::optional<std::string> NameTable::reverse(const std::string& scope, netns::Ipv4 address) {

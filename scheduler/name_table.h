@@ -18,6 +18,16 @@ class NameTable final : public netns::Names {
   void rebuild(const std::vector<netns::EndpointRow>& endpoints,
                const std::vector<netns::NetworkRow>& networks, const std::set<std::string>& hidden);
 
+  // What one container has of its own: `links` under their aliases, `dns` servers. Kept over
+  // rebuild().
+  struct Own {
+    std::map<std::string, std::string> links;  // alias -> name
+    std::vector<asio::ip::address> servers;
+  };
+  void set_own(const std::string& scope, Own own) { own_[scope] = std::move(own); }
+  void drop_own(const std::string& scope) { own_.erase(scope); }
+  std::vector<asio::ip::address> servers(const std::string& scope) override;
+
   std::optional<std::vector<netns::Ipv4>> find(const std::string& scope,
                                                const std::string& name) override;
   std::optional<std::string> reverse(const std::string& scope, netns::Ipv4 address) override;
@@ -31,6 +41,7 @@ class NameTable final : public netns::Names {
   };
   std::map<std::string, Network> networks_;                 // by id
   std::map<std::string, std::vector<std::string>> scopes_;  // short container id -> network ids
+  std::map<std::string, Own> own_;                          // by short container id
 };
 
 }  // namespace pcompose::scheduler

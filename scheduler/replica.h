@@ -22,6 +22,7 @@ struct ExecRequest {
   std::string user;              // "" = the container's
   std::string working_dir;       // "" = the container's
   bool terminal = false;
+  bool privileged = false;
   uint16_t rows = 0, columns = 0;
   int stdio[3] = {-1, -1, -1};  // not owned
 };
@@ -120,6 +121,7 @@ class Replica {
 
   void make_fifos();
   Task<> make_network();
+  Task<> find_host();
   Task<std::vector<netns::EndpointRow>> known_endpoints();
   Task<> reopen_dns();
   [[nodiscard]] bool runs_still() const;
@@ -136,6 +138,7 @@ class Replica {
   void add_anonymous_volumes();
   Task<> run_program();
   Task<> publish_ports();
+  void add_groups(int root, engine::User& user) const;
   void started(engine::Launched launched);
   [[nodiscard]] Error start_error(const engine::LaunchError& e) const;
 
@@ -159,6 +162,7 @@ class Replica {
 
   Fd out_, err_, terminal_, network_, dns_udp_, dns_tcp_, diag_;
   std::vector<netns::EndpointRow> endpoints_;
+  std::string host_address_;  // how it reaches the host; "" where it cannot
   std::optional<engine::Launched> parked_;
   engine::ContainerSpec spec_;
   Pidfd pidfd_;

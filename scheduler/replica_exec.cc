@@ -11,6 +11,7 @@
 #include "engine/plan.h"
 #include "engine/user.h"
 #include "netns/listeners.h"
+#include "scheduler/container_rights.h"
 #include "scheduler/replica.h"
 
 namespace pcompose::scheduler {
@@ -34,12 +35,16 @@ Task<std::shared_ptr<ExecProcess>> Replica::exec(const ExecRequest& request) {
   if (user.empty()) user = image_.config.user;
   std::string home;
   process.user = engine::resolve_user_in(root.get(), user, &home);
+  add_groups(root.get(), process.user);
   process.env = environment_of(service_, image_.config, hostname_of(service_, row_.id), home);
   process.env.insert(process.env.end(), request.env.begin(), request.env.end());
   if (request.terminal) process.env.emplace_back("TERM=xterm");
   process.cwd = !request.working_dir.empty() ? request.working_dir : service_.working_dir;
   if (process.cwd.empty()) process.cwd = image_.config.working_dir;
-  process.capabilities = context_.capabilities();
+  process.capabilities = context_.without_unguarded_mknod(capabilities_of(service_), service_);
+  if (request.privileged) process.capabilities = all_capabilities();
+  process.no_new_privileges =
+      security_options_of(service_).no_new_privileges && !request.privileged;
   process.terminal = request.terminal;
   process.rows = request.rows;
   process.columns = request.columns;
@@ -58,7 +63,7 @@ Task<std::shared_ptr<ExecProcess>> Replica::exec(const ExecRequest& request) {
   };
   engine::Linux linux;
   linux.cgroup_procs = context_.cgroups->procs(row_.short_id());
-  linux.seccomp = context_.default_filter();
+  if (!request.privileged) linux.seccomp = context_.filter_of(service_);
   try {
     auto launched = co_await context_.keeper->exec(
         running->name, engine::exec_plan(process, pidfd_.get(), root.get(), linux));

@@ -1,4 +1,5 @@
 // Created -> prepared.
+#include <algorithm>
 #include <csignal>
 #include <fcntl.h>
 #include <filesystem>
@@ -7,6 +8,7 @@
 #include "base/error.h"
 #include "base/process.h"
 #include "engine/plan.h"
+#include "scheduler/container_rights.h"
 #include "scheduler/replica.h"
 
 namespace pcompose::scheduler {
@@ -60,6 +62,18 @@ Task<> Replica::make_network() {
   serve_dns();
 }
 
+// The host's address on the container's first network; only where somebody asks for it.
+Task<> Replica::find_host() {
+  bool asked = std::any_of(service_.extra_hosts.begin(), service_.extra_hosts.end(),
+                           [](const std::string& h) { return h.ends_with("=host-gateway"); });
+  if (!asked) co_return;
+  if (service_.network_mode == "host") host_address_ = "127.0.0.1";
+  if (endpoints_.empty()) co_return;
+  for (const auto& network : co_await context_.networks->list()) {
+    if (network.id == endpoints_.front().network) host_address_ = network.gateway.str();
+  }
+}
+
 Task<std::vector<netns::EndpointRow>> Replica::known_endpoints() {
   auto all = co_await context_.networks->endpoints();
   std::erase_if(all, [&](const netns::EndpointRow& e) { return e.container != row_.id; });
@@ -69,6 +83,7 @@ Task<std::vector<netns::EndpointRow>> Replica::known_endpoints() {
 Task<> Replica::release_network() {
   if (network_ || !endpoints_.empty()) {
     co_await context_.dns->stop(row_.short_id());
+    context_.names->drop_own(row_.short_id());
     endpoints_.clear();
     context_.names_changed();
     for (const char* what : {"net", "dns-udp", "dns-tcp"})
@@ -86,10 +101,11 @@ void Replica::write_own_files() {
     ::fchmod(fd.get(), 0644);
   };
   std::string hostname = hostname_of(service_, row_.id);
-  write("hosts", hosts_file(hostname, endpoints_));
+  write("hosts", hosts_file(hostname, endpoints_, extra_hosts_of(service_, host_address_)));
   write("hostname", hostname + "\n");
   bool host = service_.network_mode == "host";
-  write("resolv.conf", host ? read_file("/etc/resolv.conf") : resolv_file(endpoints_));
+  bool own_dns = !endpoints_.empty();
+  write("resolv.conf", resolv_file(service_, own_dns, host ? read_file("/etc/resolv.conf") : ""));
 }
 
 engine::ContainerSpec Replica::describe() {
@@ -99,9 +115,14 @@ engine::ContainerSpec Replica::describe() {
                        mountpoint};
   engine::ContainerSpec spec = describe_container(service_, image_, row_.id, paths);
   spec.linux.network_namespace = network_.get();
-  spec.linux.cgroup_procs = context_.cgroups->make(row_.short_id());
-  spec.process.capabilities = context_.capabilities();
-  spec.linux.seccomp = context_.default_filter();
+  apply_rights(service_, spec);
+  spec.process.capabilities = context_.without_unguarded_mknod(spec.process.capabilities, service_);
+  spec.linux.cgroup_procs = context_.cgroups->make(row_.short_id(), spec.linux.resources.devices);
+  if (limits_anything(spec.linux.resources)) {
+    for (std::string& file : context_.cgroups->limit(row_.short_id(), spec.linux.resources))
+      spec.linux.cgroup_procs.push_back(std::move(file));
+  }
+  spec.linux.seccomp = context_.filter_of(service_);
   if (service_.init) {
     engine::Mount init;
     init.type = "bind";
@@ -130,6 +151,7 @@ Task<> Replica::prepare() {
       make_directories(state_directory() + part);
     make_fifos();
     co_await make_network();
+    co_await find_host();
     write_own_files();
     spec_ = describe();
     context_.exits[process_name()] = [this](std::optional<ExitStatus> status) {

@@ -156,6 +156,7 @@ Task<> Replica::run_program() {
   std::string home;
   const std::string& user = service_.user.empty() ? image_.config.user : service_.user;
   spec_.process.user = engine::resolve_user_in(root.get(), user, &home);
+  add_groups(root.get(), spec_.process.user);
   // Other users than root have no capabilities after exec, as under docker: none are inheritable.
   spec_.process.env = environment_of(service_, image_.config, spec_.hostname, home);
   if (spec_.process.args.empty()) {
@@ -175,6 +176,11 @@ Task<> Replica::run_program() {
   launched.pid = parked.pid;
   launched.pidfd = std::move(parked.pidfd);
   started(std::move(launched));
+}
+
+void Replica::add_groups(int root, engine::User& user) const {
+  for (const std::string& group : service_.group_add)
+    user.additional_gids.push_back(engine::resolve_group_in(root, group));
 }
 
 void Replica::started(engine::Launched launched) {

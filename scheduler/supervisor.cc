@@ -12,6 +12,7 @@
 #include "base/process.h"
 #include "compose/json.h"
 #include "engine/seccomp.h"
+#include "scheduler/container_rights.h"
 #include "scheduler/control_server.h"
 
 namespace pcompose::scheduler {
@@ -38,6 +39,7 @@ Supervisor::Supervisor(asio::io_context& io, std::string project, Fd keeper_sock
   context_.cgroups = &cgroups_;
   context_.networks = &networks_;
   context_.dns = dns_.get();
+  context_.names = &names_;
   context_.store = &store_;
   context_.volumes = volumes_.get();
   context_.volume_thread = &volume_thread_;
@@ -56,11 +58,13 @@ Supervisor::Supervisor(asio::io_context& io, std::string project, Fd keeper_sock
   context_.port_of = [this](const ContainerRow& row, const compose::Port& port) {
     return ports_.port_of(row.name, port);
   };
-  context_.default_filter = [this]() -> const std::string& {
-    if (filter_.empty()) {
-      filter_ = engine::default_seccomp_filter(engine::default_capabilities(),
-                                               context_.roots.state + "/cache");
-    }
+  context_.filter_of = [this](const compose::Service& service) {
+    std::string cache = context_.roots.state + "/cache";
+    bool usual = service.cap_add.empty() && service.cap_drop.empty() && !service.privileged &&
+                 service.security_opt.empty();
+    if (!usual) return seccomp_of(service, model_.working_dir, cache);
+    if (filter_.empty())
+      filter_ = engine::default_seccomp_filter(engine::default_capabilities(), cache);
     return filter_;
   };
 }

@@ -140,19 +140,6 @@ void bind_node(Plan& plan, const std::string& path) {
   add_mount(plan, m);
 }
 
-void add_node(Plan& plan, const Device& d) {
-  Op o = op(OpCode::make_node);
-  o.s1 = plan.text(d.path);
-  o.a = static_cast<int32_t>((d.type == 'b'   ? S_IFBLK
-                              : d.type == 'p' ? S_IFIFO
-                                              : S_IFCHR) |
-                             d.mode);
-  o.b = static_cast<int32_t>(d.uid);
-  o.c = static_cast<int32_t>(d.gid);
-  o.arg = d.type == 'p' ? 0 : makedev(d.major, d.minor);
-  plan.add(o);
-}
-
 void add_devices(Plan& plan, const ContainerSpec& spec) {
   // A user namespace may not make nodes that work (mknod(2)): those of the host are bound.
   bool binds = (spec.linux.new_namespaces & CLONE_NEWUSER) != 0 ||
@@ -173,7 +160,7 @@ void add_devices(Plan& plan, const ContainerSpec& spec) {
     if (binds && d.type != 'p') {
       bind_node(plan, d.path);
     } else {
-      add_node(plan, d);
+      add_device(plan, d);
     }
   }
 }

@@ -21,6 +21,7 @@ class JsonNode {
       : value_(&value), place_(std::move(place)) {}
 
   [[nodiscard]] const std::string& place() const { return place_; }
+  [[nodiscard]] const json::value& value() const { return *value_; }
   [[nodiscard]] bool has(std::string_view field) const { return find(field) != nullptr; }
   // The member; nothing where it is absent or null.
   [[nodiscard]] std::optional<JsonNode> get(std::string_view field) const;

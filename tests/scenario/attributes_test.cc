@@ -1,0 +1,167 @@
+// Attributes of a service, seen from inside its container.
+#include <filesystem>
+
+#include "base/fd.h"
+#include "base/roots.h"
+#include "tests/scenario/stack.h"
+
+namespace pcompose::test {
+namespace {
+
+class AttributesTest : public StackTest {
+ protected:
+  // Brings one service up with these attributes (indented by four blanks).
+  void up(const std::string& attributes) {
+    compose(
+        "services:\n  w:\n    image: busybox\n    command: sleep 1000\n    stop_grace_period: "
+        "0s\n" +
+        attributes);
+    expect(0, {"up", "-d"});
+  }
+  std::string in(const std::string& command) {
+    return expect(0, {"exec", "-T", "w", "sh", "-c", command}).out;
+  }
+  std::string status(const std::string& field) {
+    return in("awk '/^" + field + ":/ {print $2}' /proc/1/status");
+  }
+  // A file of the container's cgroup, by its name on v1 or on v2; "" where there is none.
+  std::string limit(const std::string& v1, const std::string& v2) {
+    std::error_code none;
+    std::string group =
+        Roots::from_environment().tag + "/" + std::string(ps()["w"].at("ID").as_string());
+    std::vector<std::filesystem::path> hierarchies = {"/sys/fs/cgroup"};
+    for (const auto& entry : std::filesystem::directory_iterator("/sys/fs/cgroup"))
+      hierarchies.push_back(entry.path());
+    for (const auto& hierarchy : hierarchies) {
+      for (const std::string& file : {v1, v2}) {
+        auto path = hierarchy / group / file;
+        if (std::filesystem::exists(path, none)) return read_file(path);
+      }
+    }
+    return "";
+  }
+};
+
+TEST_F(AttributesTest, CapabilitiesAreThoseThatWereAskedFor) {
+  up("    cap_drop: [ALL]\n    cap_add: [NET_ADMIN, CAP_CHOWN]\n");
+  EXPECT_EQ(status("CapEff"), "0000000000001001\n");
+  EXPECT_EQ(status("CapBnd"), "0000000000001001\n");
+  EXPECT_EQ(in("awk '/^CapEff:/ {print $2}' /proc/self/status"), "0000000000001001\n") << "exec";
+  compose("services:\n  w: {image: busybox, command: sleep 1, cap_add: [NET_ADMN]}\n");
+  Result bad = expect(1, {"up", "-d"});
+  EXPECT_NE(bad.err.find("compose.yaml:3:"), std::string::npos) << bad.err;
+  EXPECT_NE(bad.err.find("\"NET_ADMN\" is no capability"), std::string::npos) << bad.err;
+}
+
+TEST_F(AttributesTest, PrivilegedHasEverything) {
+  up("    privileged: true\n");
+  EXPECT_EQ(status("Seccomp"), "0\n");
+  EXPECT_EQ(in("ls /dev | grep -c '^loop\\|^fuse\\|^kmsg' | awk '{print ($1 > 0)}'"), "1\n");
+  EXPECT_EQ(in("head -c 1 /dev/kmsg >/dev/null 2>&1; [ -w /proc/sys ] && echo writable"),
+            "writable\n");
+}
+
+TEST_F(AttributesTest, SecurityOptions) {
+  up("    security_opt: ['no-new-privileges:true', 'seccomp=unconfined']\n");
+  EXPECT_EQ(status("NoNewPrivs"), "1\n");
+  // Ours, and no default filter on top of it: an unconfined container has none.
+  EXPECT_EQ(status("Seccomp"), "0\n");
+  write("deny.json", R"({"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [
+      {"names": ["mkdir", "mkdirat"], "action": "SCMP_ACT_ERRNO", "errnoRet": 1},
+      {"names": ["chmod"], "action": "SCMP_ACT_ERRNO", "includes": {"caps": ["CAP_SYS_TIME"]}}]})");
+  up("    security_opt: ['seccomp:deny.json']\n");
+  EXPECT_NE(pcompose({"exec", "-T", "w", "mkdir", "/x"}).code, 0);
+  EXPECT_EQ(in("touch /y && chmod 700 /y && echo fine"), "fine\n");
+}
+
+TEST_F(AttributesTest, LimitsOfAProcessAndSettings) {
+  up(R"(    ulimits: {nofile: {soft: 900, hard: 1000}, nproc: 500}
+    sysctls: {net.core.somaxconn: 333}
+    oom_score_adj: 123
+    shm_size: 8m
+    domainname: example.org
+    hostname: box
+    group_add: [33, "44"]
+)");
+  EXPECT_EQ(in("awk '/^Max open files/ {print $4, $5}' /proc/1/limits"), "900 1000\n");
+  EXPECT_EQ(in("awk '/^Max processes/ {print $3, $4}' /proc/1/limits"), "500 500\n");
+  EXPECT_EQ(in("cat /proc/sys/net/core/somaxconn"), "333\n");
+  EXPECT_EQ(in("cat /proc/sys/net/ipv4/ip_unprivileged_port_start"), "0\n");
+  EXPECT_EQ(in("cat /proc/1/oom_score_adj"), "123\n");
+  EXPECT_EQ(in("df -k /dev/shm | awk 'END {print $2}'"), "8192\n");
+  EXPECT_EQ(in("cat /proc/sys/kernel/domainname"), "example.org\n");
+  EXPECT_EQ(in("awk '/^Groups:/ {print $2, $3}' /proc/1/status"), "33 44\n");
+  compose("services:\n  w: {image: busybox, command: sleep 1, sysctls: {vm.swappiness: 1}}\n");
+  EXPECT_NE(expect(1, {"up", "-d"}).err.find("setting of the whole machine"), std::string::npos);
+}
+
+TEST_F(AttributesTest, ResourcesEndInTheCgroup) {
+  up(R"(    mem_limit: 64m
+    memswap_limit: 64m
+    cpus: 0.5
+    pids_limit: 50
+    cpuset: "0"
+)");
+  EXPECT_EQ(limit("memory.limit_in_bytes", "memory.max"), "67108864\n");
+  EXPECT_EQ(limit("pids.max", "pids.max"), "50\n");
+  std::string quota = limit("cpu.cfs_quota_us", "cpu.max");
+  EXPECT_TRUE(quota == "50000\n" || quota == "50000 100000\n") << quota;
+  EXPECT_EQ(limit("cpuset.cpus", "cpuset.cpus"), "0\n");
+  EXPECT_EQ(in("awk '/^Cpus_allowed_list:/ {print $2}' /proc/1/status"), "0\n");
+}
+
+TEST_F(AttributesTest, OutOfMemoryIsNamed) {
+  compose(R"(services:
+  w:
+    image: busybox
+    command: sh -c 'x=a; while :; do x=$$x$$x; done'
+    deploy: {resources: {limits: {memory: 16m}}}
+    memswap_limit: 16m
+)");
+  pcompose({"up", "-d"});
+  ASSERT_TRUE(eventually([&] { return state("w") == "exited"; }, std::chrono::seconds(20)));
+  EXPECT_EQ(ps()["w"].at("ExitCode").as_int64(), 137);
+}
+
+TEST_F(AttributesTest, DevicesAreMadeAndMayBeOpened) {
+  up("    devices: ['/dev/zero:/dev/nought:r']\n    device_cgroup_rules: ['c 1:11 r']\n");
+  EXPECT_EQ(in("head -c 3 /dev/nought | wc -c"), "3\n");
+  EXPECT_EQ(in("ls /dev/nought"), "/dev/nought\n");
+  compose("services:\n  w: {image: busybox, command: sleep 1, devices: [/dev/no-such]}\n");
+  EXPECT_NE(expect(1, {"up", "-d"}).err.find("/dev/no-such: No such file"), std::string::npos);
+}
+
+TEST_F(AttributesTest, NamespacesOfTheHost) {
+  up("    pid: host\n    ipc: host\n    uts: host\n    cgroup: host\n");
+  auto space = [](const char* kind) {
+    return std::filesystem::read_symlink(std::string("/proc/self/ns/") + kind).string() + "\n";
+  };
+  for (const char* kind : {"pid", "ipc", "uts", "cgroup"})
+    EXPECT_EQ(in(std::string("readlink /proc/self/ns/") + kind), space(kind));
+}
+
+TEST_F(AttributesTest, NamesOfItsOwn) {
+  compose(R"(services:
+  db: {image: busybox, command: sleep 1000, stop_grace_period: 0s}
+  w:
+    image: busybox
+    command: sleep 1000
+    stop_grace_period: 0s
+    links: ["db:database"]
+    extra_hosts: ["other=10.9.8.7", "gate=host-gateway"]
+    dns: 192.0.2.1
+    dns_search: [corp.example]
+    dns_opt: ["timeout:1"]
+)");
+  expect(0, {"up", "-d"});
+  EXPECT_EQ(in("awk '$2 == \"other\" {print $1}' /etc/hosts"), "10.9.8.7\n");
+  std::string gate = in("awk '$2 == \"gate\" {print $1}' /etc/hosts");
+  EXPECT_EQ(gate, in("ip route | awk '/^default/ {print $3}'"));
+  EXPECT_EQ(in("nslookup database | awk '/^Address/ {a = $NF} END {print a}'"),
+            in("nslookup db | awk '/^Address/ {a = $NF} END {print a}'"));
+  EXPECT_EQ(in("cat /etc/resolv.conf"),
+            "nameserver 127.0.0.11\nsearch corp.example\noptions timeout:1 ndots:0\n");
+}
+
+}  // namespace
+}  // namespace pcompose::test
