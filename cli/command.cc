@@ -31,7 +31,10 @@ std::string project_name(const Globals& globals) {
     const char* named = std::getenv("COMPOSE_PROJECT_NAME");
     if (named != nullptr && *named != '\0') return named;
   }
-  return compose::load(globals.load_options(), compose::DiskFiles()).name;
+  // Who looks at a project, or takes it down, need not be able to bring it up.
+  compose::LoadOptions options = globals.load_options();
+  options.unsupported = compose::Unsupported::warn;
+  return compose::load(options, compose::DiskFiles()).name;
 }
 
 void Progress::show(const json::object& event) {

@@ -69,6 +69,9 @@ json::object request(const compose::Project& project, const UpFlags& flags,
                     {"no_start", flags.no_start},
                     {"wait", flags.wait},
                     {"dry_run", globals.dry_run}};
+  json::object values;
+  for (const auto& [name, value] : project.from_environment) values[name] = value;
+  if (!values.empty()) body["materials"] = std::move(values);
   if (flags.timeout >= 0) body["timeout"] = flags.timeout;
   if (flags.wait_timeout >= 0) body["wait_timeout"] = flags.wait_timeout;
   return body;

@@ -47,10 +47,29 @@ class Decoder {
     decode_plain(model_.root, "secrets", project.secrets);
     decode_plain(model_.root, "configs", project.configs);
     decode_plain(model_.root, "models", project.models);
+    take_values("secrets.", project.secrets, project.from_environment);
+    take_values("configs.", project.configs, project.from_environment);
     return project;
   }
 
  private:
+  void take_values(const std::string& section, const std::map<std::string, Material>& materials,
+                   TextMap& out) {
+    for (const auto& [key, material] : materials) {
+      if (material.environment.empty()) continue;
+      auto value = model_.environment.find(material.environment);
+      if (value != model_.environment.end()) {
+        out[section + key] = value->second;
+      } else if (unsupported_ == Unsupported::refuse) {
+        const Node& node = *model_.root.find(section.substr(0, section.size() - 1))->find(key);
+        diagnostics_.refuse(node.find("environment")->origin, section + key + ".environment",
+                            fmt::format("the variable {} is not set; set it where you run up, or "
+                                        "in .env",
+                                        material.environment));
+      }
+    }
+  }
+
   void services(std::map<std::string, Service>& out, const Node& tree) {
     ServiceDecoder decoder(unsupported_, diagnostics_);
     for (const Entry& entry : tree.entries) out.emplace(entry.key, decoder.decode(entry));

@@ -131,7 +131,7 @@ Task<Observed> Supervisor::observe() {
 Desired Supervisor::desired() {
   Desired desired;
   for (const auto& [name, service] : model_.services) {
-    desired.config_hash[name] = compose::config_hash(service, model_);
+    desired.config_hash[name] = materials_.config_hash(service, model_, hash_key_);
     auto image = images_.find(service.image);
     desired.image_id[name] = image ? image->id : "";
   }
@@ -224,6 +224,11 @@ Task<> Supervisor::up(const json::object& request, ProgressSink& progress) {
   options.wait = flag(request, "wait");
   grace_ = seconds(request, "timeout");
   bool dry = flag(request, "dry_run");
+  if (const auto* values = request.if_contains("materials")) {
+    for (const auto& [name, value] : values->as_object())
+      materials_.put(std::string(name), std::string(value.as_string()));
+  }
+  if (hash_key_.empty()) hash_key_ = hash_key(context_.roots.state);
   compose::Project before = model_;
   model_ = wanted;
   Plan plan;

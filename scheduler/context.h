@@ -15,8 +15,10 @@
 #include "engine/spec.h"
 #include "netns/dns_server.h"
 #include "netns/networks.h"
+#include "scheduler/materials.h"
 #include "scheduler/name_table.h"
 #include "scheduler/state_store.h"
+#include "volumes/grants.h"
 #include "volumes/volumes.h"
 
 namespace pcompose::scheduler {
@@ -44,6 +46,8 @@ struct Context {
   netns::DnsServer* dns = nullptr;
   NameTable* names = nullptr;
   StateStore* store = nullptr;
+  Materials* materials = nullptr;
+  volumes::Grants* grants = nullptr;
   volumes::VolumeStore* volumes = nullptr;  // on `volume_thread` only
   LoopThread* volume_thread = nullptr;
   TaskGroup* tasks = nullptr;  // what lives as long as the supervisor

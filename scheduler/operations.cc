@@ -123,7 +123,7 @@ void Supervisor::create_container(const ReplicaRef& ref) {
   row.service = ref.service;
   row.number = ref.number;
   row.name = ref.name;
-  row.config_hash = compose::config_hash(service, model_);
+  row.config_hash = materials_.config_hash(service, model_, hash_key_);
   row.image_id = image->id;
   row.image = service.image;
   compose::Service shown = service;

@@ -135,6 +135,7 @@ class Replica {
                       std::vector<Fd>& trees, engine::ContainerSpec& spec);
   void attach_bind(const compose::Mount& mount, std::vector<Fd>& trees,
                    engine::ContainerSpec& spec);
+  Task<> attach_grants(std::vector<Fd>& trees, engine::ContainerSpec& spec);
   void add_anonymous_volumes();
   Task<> run_program();
   Task<> publish_ports();

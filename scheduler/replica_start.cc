@@ -1,4 +1,5 @@
 // Prepared -> started: what a dependency may have written just now is looked at here, not earlier.
+#include <charconv>
 #include <fcntl.h>
 #include <sys/stat.h>
 
@@ -46,6 +47,15 @@ engine::Mount tmpfs_mount(const compose::Mount& mount) {
   m.data = fmt::format("mode={:o}", mount.tmpfs_mode == 0 ? 01777U : mount.tmpfs_mode);
   if (mount.tmpfs_size > 0) m.data += fmt::format(",size={}", mount.tmpfs_size);
   return m;
+}
+
+uint32_t id_of(const std::string& text, const compose::Grant& grant) {
+  uint32_t value = 0;
+  auto [end, failed] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (text.empty()) return 0;
+  if (failed != std::errc() || end != text.data() + text.size())
+    throw Error("\"" + text + "\" is no id of a user or group").at(grant.position);
+  return value;
 }
 
 }  // namespace
@@ -121,7 +131,31 @@ Task<std::vector<Fd>> Replica::attach_volumes(int root, engine::ContainerSpec& s
     }
     co_await attach_named(m, volume, root, trees, spec);
   }
+  co_await attach_grants(trees, spec);
   co_return trees;
+}
+
+Task<> Replica::attach_grants(std::vector<Fd>& trees, engine::ContainerSpec& spec) {
+  std::vector<volumes::GrantFile> files;
+  std::vector<std::string> targets;
+  auto add = [&](const compose::Grant& grant, MaterialKind kind) {
+    std::string name = grant.target.empty() ? grant.source : grant.target;
+    const char* directory = kind == MaterialKind::secret ? "/run/secrets/" : "/";
+    targets.push_back(name.starts_with('/') ? name : directory + name);
+    files.push_back({context_.materials->content(*context_.model, kind, grant),
+                     id_of(grant.uid, grant), id_of(grant.gid, grant), grant.mode.value_or(0444)});
+  };
+  for (const auto& grant : service_.secrets) add(grant, MaterialKind::secret);
+  for (const auto& grant : service_.configs) add(grant, MaterialKind::config);
+  if (files.empty()) co_return;
+  auto made = co_await context_.grants->make(std::move(files));
+  for (size_t i = 0; i < made.size(); ++i) {
+    compose::Mount mount;
+    mount.target = targets[i];
+    mount.read_only = true;
+    spec.start_mounts.push_back(tree_mount(mount, made[i].get(), true));
+    trees.push_back(std::move(made[i]));
+  }
 }
 
 Error Replica::start_error(const engine::LaunchError& e) const {

@@ -30,6 +30,8 @@ Supervisor::Supervisor(asio::io_context& io, std::string project, Fd keeper_sock
       volume_thread_("volumes"),
       keeper_(std::make_unique<engine::KeeperClient>(io.get_executor(), std::move(keeper_socket))),
       ports_(context_),
+      materials_([this](const std::string& name, int fd) { context_.keeper->store(name, fd); }),
+      grants_(context_.run),
       tasks_(io.get_executor()),
       idle_(io.get_executor()),
       turn_over_(io.get_executor()) {
@@ -40,6 +42,8 @@ Supervisor::Supervisor(asio::io_context& io, std::string project, Fd keeper_sock
   context_.networks = &networks_;
   context_.dns = dns_.get();
   context_.names = &names_;
+  context_.materials = &materials_;
+  context_.grants = &grants_;
   context_.store = &store_;
   context_.volumes = volumes_.get();
   context_.volume_thread = &volume_thread_;
@@ -86,6 +90,7 @@ void Supervisor::adopt() {
   std::map<std::string, Inherited> inherited;  // by short id
   for (auto& d : inventory.descriptors) {
     if (d.name == "control") listener_ = std::move(d.fd);
+    if (d.name.starts_with("s/")) materials_.restore(d.name, std::move(d.fd));
     if (d.name.starts_with("p/")) ports_.restore(d.name.substr(2), std::move(d.fd));
     if (!d.name.starts_with("c/")) continue;
     Inherited& i = inherited[d.name.substr(2, 12)];
@@ -176,6 +181,7 @@ void Supervisor::replace_keeper() {
   keeper_->announce_supervisor(::getpid(), self.get());
   keeper_->store("control", listener_.get());
   ports_.hand_to_keeper();
+  materials_.hand_to_keeper();
   for (auto& [name, r] : replicas_) r->hand_to_keeper();
 }
 

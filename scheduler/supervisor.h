@@ -111,6 +111,8 @@ class Supervisor final : public Runtime {
   std::unique_ptr<netns::DnsServer> dns_;
   std::unique_ptr<engine::KeeperClient> keeper_;
   PortBook ports_;
+  Materials materials_;
+  volumes::Grants grants_;
   compose::Project model_;
   std::map<std::string, std::unique_ptr<Replica>> replicas_;  // by name
   std::map<std::string, std::map<std::string, std::string>>
@@ -118,6 +120,7 @@ class Supervisor final : public Runtime {
   std::set<std::string> ensured_networks_;  // names
   std::optional<Duration> grace_;           // of the command that runs
   std::string filter_;
+  std::string hash_key_;
   Fd listener_;
   TaskGroup tasks_;
   Event idle_;

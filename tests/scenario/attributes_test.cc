@@ -163,5 +163,45 @@ TEST_F(AttributesTest, NamesOfItsOwn) {
             "nameserver 127.0.0.11\nsearch corp.example\noptions timeout:1 ndots:0\n");
 }
 
+TEST_F(AttributesTest, SecretsAndConfigsAreFilesOnNoDisk) {
+  write("key.txt", "from a file\n");
+  ::setenv("TEST_TOKEN", "hush-hush-4711", 1);
+  std::string file = R"(services:
+  w:
+    image: busybox
+    command: sleep 1000
+    stop_grace_period: 0s
+    secrets: [token, {source: key, target: /etc/key, mode: 0400, uid: "7", gid: "8"}]
+    configs: [{source: app, target: /etc/app.conf}]
+secrets:
+  token: {environment: TEST_TOKEN}
+  key: {file: ./key.txt}
+configs:
+  app: {content: "level=${LEVEL:-3}\n"}
+)";
+  compose(file);
+  expect(0, {"up", "-d"});
+  EXPECT_EQ(in("cat /run/secrets/token"), "hush-hush-4711");
+  EXPECT_EQ(in("stat -c '%a %u %g' /etc/key; cat /etc/key"), "400 7 8\nfrom a file\n");
+  EXPECT_EQ(in("cat /etc/app.conf"), "level=3\n");
+  EXPECT_NE(pcompose({"exec", "-T", "w", "sh", "-c", "echo x > /run/secrets/token"}).code, 0);
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(root())) {
+    if (entry.is_regular_file() && !entry.is_symlink())
+      EXPECT_EQ(read_file(entry.path()).find("hush-hush-4711"), std::string::npos) << entry.path();
+  }
+  std::string before(ps()["w"].at("ID").as_string());
+  expect(0, {"restart"});
+  EXPECT_EQ(in("cat /run/secrets/token"), "hush-hush-4711");
+  EXPECT_EQ(expect(0, {"up", "-d"}).err, "");
+  // Another content is another container.
+  ::setenv("TEST_TOKEN", "other", 1);
+  expect(0, {"up", "-d"});
+  EXPECT_NE(ps()["w"].at("ID").as_string(), before);
+  EXPECT_EQ(in("cat /run/secrets/token"), "other");
+  ::unsetenv("TEST_TOKEN");
+  Result unset = expect(1, {"up", "-d", "--force-recreate"});
+  EXPECT_NE(unset.err.find("TEST_TOKEN"), std::string::npos) << unset.err;
+}
+
 }  // namespace
 }  // namespace pcompose::test
