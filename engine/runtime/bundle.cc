@@ -151,6 +151,8 @@ void check_namespaces(const ContainerSpec& spec) {
       if (!has(CLONE_NEWUTS)) throw Error(place + "wants a uts namespace");
       if (name == "kernel/hostname" && !spec.hostname.empty())
         throw Error(place + "is what hostname says");
+      if (name == "kernel/domainname" && !spec.domainname.empty())
+        throw Error(place + "is what domainname says");
     } else {
       // Whatever is not of a namespace would be set for the whole machine.
       throw Error(place + "belongs to no namespace");

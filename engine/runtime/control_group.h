@@ -37,8 +37,11 @@ class ControlGroup {
  public:
   ControlGroup() = default;
   // Makes them: an absolute `cgroups_path` (linux.cgroupsPath) lies below each hierarchy's root, a
-  // relative one below our own group, none is /pcompose-runtime/ID.
-  static ControlGroup make(const std::string& cgroups_path, const std::string& id);
+  // relative one below our own group, none is /pcompose-runtime/ID. With a path the caller wants
+  // the container found in every hierarchy; without one a v1 hierarchy is joined only where
+  // `resources` has something for it: each costs the kernel a grace period at the first join.
+  static ControlGroup make(const std::string& cgroups_path, const std::string& id,
+                           const Resources& resources = {});
   static ControlGroup from_json(const json::value& value);
   [[nodiscard]] json::value to_json() const;
 
@@ -56,6 +59,8 @@ class ControlGroup {
   // Waits until it is so; a second at most.
   void set_frozen(Freeze how) const;
   [[nodiscard]] bool is_frozen() const;
+  // Joins what `resources` want and make() left out; true where there was something.
+  bool extend(const std::string& id, const Resources& resources);
   // With the groups beneath it. Waits a moment for processes that are just ending.
   void remove() const;
 

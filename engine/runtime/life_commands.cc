@@ -1,5 +1,7 @@
 // create, start, run, kill, delete, pause, resume.
+#include <charconv>
 #include <csignal>
+#include <cstdlib>
 
 #include <fmt/format.h>
 
@@ -30,8 +32,18 @@ void add_create_options(CLI::App& c, CreateOptions& o) {
   c.add_option("ID", o.id, "Name of the container")->required();
 }
 
+// What systemd hands over to us is the container's.
+int listen_descriptors() {
+  const char* text = ::getenv("LISTEN_FDS");
+  int count = 0;
+  if (text == nullptr) return 0;
+  auto [end, error] = std::from_chars(text, text + std::char_traits<char>::length(text), count);
+  return error == std::errc() && *end == 0 && count > 0 && count <= 10000 ? count : 0;
+}
+
 int create(Globals& g, CreateOptions& o) {
   o.root = g.root;
+  o.listen_fds = listen_descriptors();
   create_container(o);
   return 0;
 }
@@ -44,6 +56,7 @@ struct RunOptions : CreateOptions {
 int run(Globals& g, RunOptions& o) {
   o.root = g.root;
   o.foreground = !o.detach;
+  o.listen_fds = listen_descriptors();
   // Blocked from before it exists: a signal in between would end us and leave it behind.
   SignalForwarder signals;
   Created created = create_container(o);
