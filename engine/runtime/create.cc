@@ -120,7 +120,8 @@ void Creation::run_create_hooks(pid_t pid) {
   record_.pid = pid;
   record_.start_time = process_start_time(pid).value_or(0);
   std::string state = state_document(record_, Status::creating);
-  run_hooks(hooks.prestart, "prestart", state, record_.bundle);
+  // The deprecated ones belong to `start`, by when the container is created (config, "Prestart").
+  run_hooks(hooks.prestart, "prestart", state_document(record_, Status::created), record_.bundle);
   run_hooks(hooks.create_runtime, "createRuntime", state, record_.bundle);
   if (hooks.create_container.empty()) return;
   Pidfd pidfd = Pidfd::open(pid);

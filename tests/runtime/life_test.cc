@@ -121,7 +121,8 @@ TEST_F(LifeTest, HooksGetTheStateAndRunInTheirPlaces) {
   config["root"].as_object()["readonly"] = false;
   EXPECT_EQ(run("grep -o '\"status\":\"created\"' /tmp/start").output, "\"status\":\"created\"\n");
   std::string in = " \"status\":\"creating\" " + directory.path() + "\n";
-  EXPECT_EQ(read_file(log), "prestart" + in + "createRuntime" + in + "createContainer" + in +
+  std::string before = "prestart \"status\":\"created\" " + directory.path() + "\n";
+  EXPECT_EQ(read_file(log), before + "createRuntime" + in + "createContainer" + in +
                                 "poststart \"status\":\"running\" " + directory.path() + "\n" +
                                 "poststop \"status\":\"stopped\" " + directory.path() + "\n");
 }
