@@ -30,6 +30,7 @@ struct Created {
   pid_t pid = 0;
   Pidfd pidfd;
   Fd master;
+  std::vector<std::string> warnings;  // what could not be had, and need not be
 };
 
 Created create_container(const CreateOptions& options);

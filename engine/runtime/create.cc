@@ -204,6 +204,7 @@ Created create_container(const CreateOptions& options) {
   complete_bundle(bundle, record.group, options.root + "/.seccomp");
   Created created = Creation(options, directory, bundle, record).run();
   undo.disarm();
+  created.warnings = bundle.spec.process.unknown_capabilities;
   return created;
 }
 

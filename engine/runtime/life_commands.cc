@@ -44,7 +44,7 @@ int listen_descriptors() {
 int create(Globals& g, CreateOptions& o) {
   o.root = g.root;
   o.listen_fds = listen_descriptors();
-  create_container(o);
+  warn_of(g, create_container(o).warnings);
   return 0;
 }
 
@@ -60,6 +60,7 @@ int run(Globals& g, RunOptions& o) {
   // Blocked from before it exists: a signal in between would end us and leave it behind.
   SignalForwarder signals;
   Created created = create_container(o);
+  warn_of(g, created.warnings);
   try {
     start_container(g.root, o.id);
   } catch (const Error&) {

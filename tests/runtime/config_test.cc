@@ -111,6 +111,8 @@ TEST(Config, ProcessAttributes) {
   EXPECT_EQ(p.user.additional_gids, (std::vector<uint32_t>{5, 6}));
   EXPECT_EQ(p.capabilities.bounding, 1U << 5U);
   EXPECT_EQ(p.capabilities.ambient, 1U);
+  EXPECT_EQ(p.unknown_capabilities,
+            std::vector<std::string>{"capabilities.ambient: \"CAP_NO_SUCH\" is not known"});
   EXPECT_EQ(p.scheduler->nice, 5);
   EXPECT_EQ(p.io_priority->io_class, 3);
   EXPECT_EQ(p.final_affinity, std::string("\x03\x02\0\0\0\0\0\0", 8));
