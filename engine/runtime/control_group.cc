@@ -169,16 +169,26 @@ bool is_wanted(const Hierarchy& h, const std::set<std::string>& controllers) {
 
 }  // namespace
 
+std::optional<std::set<std::string>> needed_controllers(const ContainerSpec& spec) {
+  auto shows_groups = [](const Mount& m) {
+    return m.type == "cgroup" || m.type == "cgroup2" ||
+           (m.type == "bind" && m.source.starts_with("/sys"));
+  };
+  bool all = !spec.linux.cgroups_path.empty() ||
+             std::any_of(spec.mounts.begin(), spec.mounts.end(), shows_groups);
+  if (all) return std::nullopt;
+  return wanted_controllers(spec.linux.resources);
+}
+
 ControlGroup ControlGroup::make(const std::string& cgroups_path, const std::string& id,
-                                const Resources& resources) {
+                                const std::optional<std::set<std::string>>& wanted) {
   std::string own = read_file("/proc/self/cgroup");
   auto hierarchies = parse_hierarchies(read_file("/proc/self/mountinfo"));
   bool has_v2 =
       std::any_of(hierarchies.begin(), hierarchies.end(), [](const Hierarchy& h) { return h.v2; });
-  auto wanted = wanted_controllers(resources);
   ControlGroup group;
   for (const Hierarchy& h : hierarchies) {
-    if (cgroups_path.empty() && has_v2 && !h.v2 && !is_wanted(h, wanted)) continue;
+    if (wanted && has_v2 && !h.v2 && !is_wanted(h, *wanted)) continue;
     std::string path = path_for(h, cgroups_path, id, own);
     GroupDirectory directory{h.mount + path, h.controllers, h.v2};
     try {

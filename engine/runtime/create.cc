@@ -197,8 +197,8 @@ Created create_container(const CreateOptions& options) {
   record.annotations = bundle.spec.annotations;
   Undo undo(directory, record);
   directory.write("config.json", bundle.config);
-  record.group =
-      ControlGroup::make(bundle.spec.linux.cgroups_path, options.id, bundle.spec.linux.resources);
+  record.group = ControlGroup::make(bundle.spec.linux.cgroups_path, options.id,
+                                    needed_controllers(bundle.spec));
   record.group.apply(bundle.spec.linux.resources);
   record.group.apply_device_rules(effective_rules(bundle.spec.linux));
   complete_bundle(bundle, record.group, options.root + "/.seccomp");

@@ -1,5 +1,6 @@
 // What a container's process gets and sees.
 #include <filesystem>
+#include <sstream>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -138,6 +139,15 @@ TEST_F(ProcessTest, DevicesAndTheirRules) {
   process()["capabilities"].as_object()["effective"] = json::array{"CAP_MKNOD"};
   EXPECT_TRUE(
       contains(run("busybox mknod /dev/k c 1 11 && head -c1 /dev/k").output, "not permitted"));
+}
+
+TEST_F(ProcessTest, ItsCgroupsAreTheRootItSees) {
+  // Of a hierarchy it did not join it would see, and with a writable mount change, the host's.
+  auto outcome = run("cat /proc/self/cgroup");
+  std::istringstream lines(outcome.output);
+  for (std::string line; std::getline(lines, line);) EXPECT_TRUE(line.ends_with(":/")) << line;
+  outcome = run("ls -d /sys/fs/cgroup/*/pcompose-runtime /sys/fs/cgroup/pcompose-runtime");
+  EXPECT_EQ(outcome.code, 1) << outcome.output;
 }
 
 TEST_F(ProcessTest, CgroupLimitsAreInTheFiles) {
