@@ -144,6 +144,8 @@ std::string Plan::describe(int index) const {
       return "keep a descriptor";
     case OpCode::pty:
       return "new terminal";
+    case OpCode::own_stdio:
+      return fmt::format("give stdio to uid {}", op.a);
     case OpCode::working_directory:
       return fmt::format("enter the working directory {}", s1);
     case OpCode::find_program:

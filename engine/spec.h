@@ -57,6 +57,7 @@ struct Process {
   std::vector<Rlimit> rlimits;
   std::optional<int> oom_score_adj;
   std::optional<uint32_t> umask;
+  std::vector<std::string> unknown_capabilities;  // places and names no kernel of ours has
   bool no_new_privileges = false;
   std::optional<Scheduler> scheduler;
   std::optional<IoPriority> io_priority;

@@ -138,6 +138,8 @@ int perform(State& s, const Op& op) {
       return result(fcntl(fd_of(s, op.fd), F_SETFD, 0));
     case OpCode::pty:
       return do_pty(s, op);
+    case OpCode::own_stdio:
+      return do_own_stdio(op);
     case OpCode::working_directory:
       return do_working_directory(s, op);
     case OpCode::find_program:

@@ -74,6 +74,7 @@ int copy_up(int from, int to, int depth);
 int do_cgroup_join(const State& s, const Op& op);
 int do_stdio(const State& s, const Op& op);
 int do_pty(const State& s, const Op& op);
+int do_own_stdio(const Op& op);
 int do_working_directory(const State& s, const Op& op);
 int do_limit(const Op& op);
 int do_bounding(const Op& op);

@@ -14,6 +14,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/sysmacros.h>
 #include <termios.h>
 #include <unistd.h>
 
@@ -150,8 +151,22 @@ int do_pty(const State& s, const Op& op) {
   return error;
 }
 
+int do_own_stdio(const Op& op) {
+  for (int fd = 0; fd < 3; ++fd) {
+    struct stat st{};
+    if (fstat(fd, &st) != 0) continue;  // closed
+    // The null device is everybody's.
+    if (S_ISCHR(st.st_mode) && st.st_rdev == makedev(1, 3)) continue;
+    if (st.st_uid == static_cast<uid_t>(op.a)) continue;
+    if (fchown(fd, static_cast<uid_t>(op.a), static_cast<gid_t>(-1)) != 0 && errno != EPERM &&
+        errno != EINVAL && errno != EROFS)
+      return errno;
+  }
+  return 0;
+}
+
 int do_working_directory(const State& s, const Op& op) {
-  int error = make_directory(s, text(s, op.s1));
+  int error = (op.a & kMustExist) != 0 ? 0 : make_directory(s, text(s, op.s1));
   if (error == 0) error = result(chdir(text(s, op.s1)));
   if (error != 0) return error;
   // A directory of the host, reached through a descriptor somebody forgot, has no path in here:

@@ -50,7 +50,8 @@ enum class OpCode : uint16_t {
   inherit,     // fd: stays open in the program, under its number
   pty,  // a new terminal of the container's devpts becomes 0, 1, 2; arg: rows << 16 | columns, a:
         // kPty…, b: owner
-  working_directory,  // s1; made where it is missing
+  own_stdio,          // a: uid; so that it may open /dev/stdout again. What is /dev/null stays
+  working_directory,  // s1; made where it is missing, unless a is kMustExist
   find_program,       // s1: argv[0], s3: PATH; so that a missing one fails before the start
   limit,              // a: RLIMIT_…, arg: soft, arg2: hard; clamped to what we may have
   self_file,          // s1: a file of /proc/self, s2: text
@@ -74,6 +75,7 @@ constexpr int32_t kBindMakeDirectory = 4;  // … as a directory
 constexpr int32_t kBindTopOnly = 8;        // attributes are those of the topmost mount alone
 constexpr int32_t kBindIdmap = 16;
 constexpr int32_t kBindIdmapRecursive = 32;
+constexpr int32_t kMustExist = 1;
 constexpr int32_t kMountCopyUp = 1;    // what the target holds is copied into the new file system
 constexpr int32_t kPivotMove = 1;      // without pivot_root(2): the root is a ramfs
 constexpr int32_t kPivotChroot = 2;    // there is no mount namespace

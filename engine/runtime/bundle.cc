@@ -149,8 +149,10 @@ void check_namespaces(const ContainerSpec& spec) {
       if (!has(CLONE_NEWIPC)) throw Error(place + "wants an ipc namespace");
     } else if (uts) {
       if (!has(CLONE_NEWUTS)) throw Error(place + "wants a uts namespace");
-      if (name == "kernel/hostname" && !spec.hostname.empty())
-        throw Error(place + "is what hostname says");
+      if (name == "kernel/hostname" && !spec.hostname.empty() && value != spec.hostname)
+        throw Error(place + "contradicts hostname");
+      if (name == "kernel/domainname" && !spec.domainname.empty() && value != spec.domainname)
+        throw Error(place + "contradicts domainname");
     } else {
       // Whatever is not of a namespace would be set for the whole machine.
       throw Error(place + "belongs to no namespace");

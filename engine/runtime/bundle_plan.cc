@@ -137,6 +137,7 @@ void bind_node(Plan& plan, const std::string& path) {
   m.source = m.destination = path;
   m.is_file = true;
   m.recursive = false;
+  m.attributes = launch::kAttrNoSuid | launch::kAttrNoExec;
   add_mount(plan, m);
 }
 
@@ -156,7 +157,8 @@ void add_devices(Plan& plan, const ContainerSpec& spec) {
   for (const Device& d : spec.linux.devices) {
     bool is_default = std::any_of(std::begin(kNodes), std::end(kNodes),
                                   [&](const char* node) { return d.path == node; });
-    if (is_default && !has_host_dev(spec)) continue;
+    // The terminal multiplexer is the container's own devpts.
+    if ((is_default || d.path == "/dev/ptmx") && !has_host_dev(spec)) continue;
     if (binds && d.type != 'p') {
       bind_node(plan, d.path);
     } else {
@@ -208,6 +210,12 @@ void add_terminal(Plan& plan, const Process& p, bool console) {
   o.arg = static_cast<uint64_t>(p.rows) << 16U | p.columns;
   o.a = launch::kPtyOwned | (console ? launch::kPtyConsole : 0);
   o.b = static_cast<int32_t>(p.user.uid);
+  plan.add(o);
+}
+
+void add_own_stdio(Plan& plan, const Process& p) {
+  Op o = op(OpCode::own_stdio);
+  o.a = static_cast<int32_t>(p.user.uid);
   plan.add(o);
 }
 
@@ -281,7 +289,11 @@ Plan bundle_plan(const ContainerSpec& spec, const BundleOptions& options) {
   if (!spec.domainname.empty()) add_text(plan, OpCode::domainname, spec.domainname);
   plan.add(op(OpCode::session));
   plan.add(op(OpCode::keyring));
-  if (spec.process.terminal) add_terminal(plan, spec.process, true);
+  if (spec.process.terminal) {
+    add_terminal(plan, spec.process, true);
+  } else {
+    add_own_stdio(plan, spec.process);
+  }
   add_working_directory(plan, spec.process);  // made where it is missing: before read-only
   if (spec.root.readonly && has_mount_namespace(spec.linux)) plan.add(op(OpCode::root_read_only));
   if (!spec.process.args.empty()) {
@@ -318,8 +330,13 @@ Plan entry_plan(const Process& process, const Linux& linux, const EntryOptions& 
     add_terminal(plan, process, false);
   } else if (process.stdio[0] >= 0) {
     add_stdio(plan, process);
+  } else {
+    add_own_stdio(plan, process);
   }
-  if (options.root >= 0) add_working_directory(plan, process);
+  Op directory = op(OpCode::working_directory);
+  directory.s1 = plan.text(process.cwd);
+  directory.a = launch::kMustExist;
+  plan.add(directory);
   add_preserved(plan, options.preserved);
   add_identity(plan, process, linux);
   add_exec(plan, process);

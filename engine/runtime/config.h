@@ -18,7 +18,6 @@ Process parse_process_document(std::string_view text);
 
 // The parts, each in a file of its own.
 Process parse_process(const JsonNode& node);
-CapabilitySet parse_capability_names(const JsonNode& capabilities, std::string_view field);
 Mount parse_mount(const JsonNode& node);
 std::vector<IdMapping> parse_id_mappings(const JsonNode& node, std::string_view field);
 Hooks parse_hooks(const JsonNode& node);

@@ -33,6 +33,7 @@ Device parse_device(const JsonNode& node) {
   Device d;
   d.path = node.needed_text("path");
   if (!d.path.starts_with('/')) node.fail_at("path", "must be absolute");
+  while (d.path.size() > 1 && d.path.ends_with('/')) d.path.pop_back();
   std::string type = node.needed_text("type");
   if (type != "c" && type != "b" && type != "u" && type != "p")
     node.fail_at("type", fmt::format("\"{}\" is none of c, b, u, p", type));

@@ -28,12 +28,27 @@ User parse_user(const JsonNode& node) {
   return user;
 }
 
-Capabilities parse_capabilities(const JsonNode& node) {
-  return {.bounding = parse_capability_names(node, "bounding"),
-          .effective = parse_capability_names(node, "effective"),
-          .permitted = parse_capability_names(node, "permitted"),
-          .inheritable = parse_capability_names(node, "inheritable"),
-          .ambient = parse_capability_names(node, "ambient")};
+// A name that no kernel of ours has cannot be given; the spec wants a warning of it and no error
+// (config, "Linux Process").
+CapabilitySet parse_set(const JsonNode& capabilities, std::string_view field, Process& p) {
+  CapabilitySet set = 0;
+  for (const std::string& name : capabilities.texts(field)) {
+    if (auto number = capability_number(name)) {
+      set |= CapabilitySet{1} << *number;
+    } else {
+      p.unknown_capabilities.push_back(
+          fmt::format("{}.{}: \"{}\" is not known", capabilities.place(), field, name));
+    }
+  }
+  return set;
+}
+
+void parse_capabilities(const JsonNode& node, Process& p) {
+  p.capabilities.bounding = parse_set(node, "bounding", p);
+  p.capabilities.effective = parse_set(node, "effective", p);
+  p.capabilities.permitted = parse_set(node, "permitted", p);
+  p.capabilities.inheritable = parse_set(node, "inheritable", p);
+  p.capabilities.ambient = parse_set(node, "ambient", p);
 }
 
 std::vector<Rlimit> parse_rlimits(const JsonNode& process) {
@@ -123,16 +138,6 @@ void parse_controls(const JsonNode& node, Process& p) {
 
 }  // namespace
 
-CapabilitySet parse_capability_names(const JsonNode& capabilities, std::string_view field) {
-  CapabilitySet set = 0;
-  // A name that no kernel of ours knows cannot be given: the spec wants a warning at most ("any
-  // value which cannot be mapped … MUST cause a warning").
-  for (const std::string& name : capabilities.texts(field)) {
-    if (auto number = capability_number(name)) set |= CapabilitySet{1} << *number;
-  }
-  return set;
-}
-
 Process parse_process(const JsonNode& node) {
   Process p;
   p.args = node.texts("args");
@@ -143,8 +148,7 @@ Process parse_process(const JsonNode& node) {
     p.user = parse_user(*user);
     p.umask = user->number<uint32_t>("umask");
   }
-  if (auto capabilities = node.get("capabilities"))
-    p.capabilities = parse_capabilities(*capabilities);
+  if (auto capabilities = node.get("capabilities")) parse_capabilities(*capabilities, p);
   parse_console(node, p);
   parse_controls(node, p);
   return p;

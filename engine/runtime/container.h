@@ -20,6 +20,7 @@ struct CreateOptions {
   std::string console_socket;
   int preserve_fds = 0;
   Pivot pivot = Pivot::pivot_root;
+  int listen_fds = 0;  // of socket activation: descriptors from 3 on, which are passed on, too
   bool no_new_keyring = false;
   bool foreground = false;  // `run`: a terminal without a console socket is served by us
 };
@@ -29,6 +30,7 @@ struct Created {
   pid_t pid = 0;
   Pidfd pidfd;
   Fd master;
+  std::vector<std::string> warnings;  // what could not be had, and need not be
 };
 
 Created create_container(const CreateOptions& options);

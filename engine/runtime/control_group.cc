@@ -152,10 +152,43 @@ std::string path_in_hierarchy(const std::string& proc_cgroup, const Hierarchy& h
   return "";
 }
 
-ControlGroup ControlGroup::make(const std::string& cgroups_path, const std::string& id) {
+namespace {
+
+std::set<std::string> wanted_controllers(const Resources& resources) {
+  std::set<std::string> out;
+  Resources limits = resources;
+  limits.unified.clear();
+  for (const ResourceWrite& write : resource_writes_v1(limits)) out.insert(write.controller);
+  return out;
+}
+
+bool is_wanted(const Hierarchy& h, const std::set<std::string>& controllers) {
+  return std::any_of(h.controllers.begin(), h.controllers.end(),
+                     [&](const std::string& c) { return controllers.contains(c); });
+}
+
+}  // namespace
+
+std::optional<std::set<std::string>> needed_controllers(const ContainerSpec& spec) {
+  auto shows_groups = [](const Mount& m) {
+    return m.type == "cgroup" || m.type == "cgroup2" ||
+           (m.type == "bind" && m.source.starts_with("/sys"));
+  };
+  bool all = !spec.linux.cgroups_path.empty() ||
+             std::any_of(spec.mounts.begin(), spec.mounts.end(), shows_groups);
+  if (all) return std::nullopt;
+  return wanted_controllers(spec.linux.resources);
+}
+
+ControlGroup ControlGroup::make(const std::string& cgroups_path, const std::string& id,
+                                const std::optional<std::set<std::string>>& wanted) {
   std::string own = read_file("/proc/self/cgroup");
+  auto hierarchies = parse_hierarchies(read_file("/proc/self/mountinfo"));
+  bool has_v2 =
+      std::any_of(hierarchies.begin(), hierarchies.end(), [](const Hierarchy& h) { return h.v2; });
   ControlGroup group;
-  for (const Hierarchy& h : parse_hierarchies(read_file("/proc/self/mountinfo"))) {
+  for (const Hierarchy& h : hierarchies) {
+    if (wanted && has_v2 && !h.v2 && !is_wanted(h, *wanted)) continue;
     std::string path = path_for(h, cgroups_path, id, own);
     GroupDirectory directory{h.mount + path, h.controllers, h.v2};
     try {
@@ -174,6 +207,22 @@ ControlGroup ControlGroup::make(const std::string& cgroups_path, const std::stri
     group.directories_.push_back(std::move(directory));
   }
   return group;
+}
+
+bool ControlGroup::extend(const std::string& id, const Resources& resources) {
+  auto wanted = wanted_controllers(resources);
+  auto pids = processes();
+  bool extended = false;
+  for (const Hierarchy& h : parse_hierarchies(read_file("/proc/self/mountinfo"))) {
+    if (h.v2 || !is_wanted(h, wanted) || find(h.controllers.front()) != nullptr) continue;
+    std::string path = fmt::format("{}/{}", kParent, id);
+    make_group(h, path);
+    directories_.push_back({h.mount + path, h.controllers, false});
+    for (pid_t pid : pids)
+      write_file(directories_.back().path + "/cgroup.procs", std::to_string(pid));
+    extended = true;
+  }
+  return extended;
 }
 
 ControlGroup ControlGroup::from_json(const json::value& value) {
@@ -245,9 +294,23 @@ void write_in_order(const ControlGroup& group, std::vector<ResourceWrite>& write
 }  // namespace
 
 void ControlGroup::apply(const Resources& resources) const {
-  bool v1 = std::any_of(directories_.begin(), directories_.end(),
-                        [](const GroupDirectory& d) { return !d.v2; });
-  auto writes = v1 ? resource_writes_v1(resources) : resource_writes_v2(resources);
+  auto hierarchies = parse_hierarchies(read_file("/proc/self/mountinfo"));
+  bool v1 =
+      std::any_of(hierarchies.begin(), hierarchies.end(), [](const Hierarchy& h) { return !h.v2; });
+  if (!v1) {
+    auto writes = resource_writes_v2(resources);
+    return write_in_order(*this, writes);
+  }
+  Resources limits = resources;
+  // On a hybrid host a controller that no v1 hierarchy has may be the v2 one's.
+  const GroupDirectory* pages = find("hugetlb");
+  if (pages != nullptr && pages->v2) {
+    Resources huge;
+    huge.huge_pages.swap(limits.huge_pages);
+    auto writes = resource_writes_v2(huge);
+    write_in_order(*this, writes);
+  }
+  auto writes = resource_writes_v1(limits);
   write_in_order(*this, writes);
 }
 
@@ -335,13 +398,14 @@ void ControlGroup::set_frozen(Freeze how) const {
 
 void ControlGroup::remove() const {
   for (const GroupDirectory& d : directories_) {
-    each_group(d.path, [](const std::string& path) {
-      for (int i = 0; ::rmdir(path.c_str()) != 0; ++i) {
-        if (errno == ENOENT) return;
-        if (errno != EBUSY || i == 500) throw Error::from_errno("remove the cgroup " + path);
-        std::this_thread::sleep_for(1ms);
-      }
-    });
+    if (::rmdir(d.path.c_str()) != 0)
+      each_group(d.path, [](const std::string& path) {
+        for (int i = 0; ::rmdir(path.c_str()) != 0; ++i) {
+          if (errno == ENOENT) return;
+          if (errno != EBUSY || i == 500) throw Error::from_errno("remove the cgroup " + path);
+          std::this_thread::sleep_for(1ms);
+        }
+      });
     size_t slash = d.path.rfind('/');
     std::string parent = d.path.substr(0, slash);
     if (parent.ends_with(kParent)) ::rmdir(parent.c_str());  // with the last container

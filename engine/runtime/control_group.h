@@ -2,6 +2,8 @@
 #pragma once
 
 #include <csignal>
+#include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -30,6 +32,11 @@ struct GroupDirectory {
   bool v2 = false;
 };
 
+// The controllers of v1 that a container needs: nothing is all of them. A cgroup path says that
+// somebody looks for it in each; and one that mounts cgroups must not see, for those it did not
+// join, the host's.
+std::optional<std::set<std::string>> needed_controllers(const ContainerSpec& spec);
+
 enum class Freeze { frozen, thawed };
 
 // Directories outlive their owner: remove() removes them. Everything throws Error.
@@ -37,8 +44,11 @@ class ControlGroup {
  public:
   ControlGroup() = default;
   // Makes them: an absolute `cgroups_path` (linux.cgroupsPath) lies below each hierarchy's root, a
-  // relative one below our own group, none is /pcompose-runtime/ID.
-  static ControlGroup make(const std::string& cgroups_path, const std::string& id);
+  // relative one below our own group, none is /pcompose-runtime/ID. `wanted` says which of v1 are
+  // joined where there is v2, too (nothing: all); each costs the kernel a grace period at the first
+  // join.
+  static ControlGroup make(const std::string& cgroups_path, const std::string& id,
+                           const std::optional<std::set<std::string>>& wanted = {});
   static ControlGroup from_json(const json::value& value);
   [[nodiscard]] json::value to_json() const;
 
@@ -56,6 +66,8 @@ class ControlGroup {
   // Waits until it is so; a second at most.
   void set_frozen(Freeze how) const;
   [[nodiscard]] bool is_frozen() const;
+  // Joins what `resources` want and make() left out; true where there was something.
+  bool extend(const std::string& id, const Resources& resources);
   // With the groups beneath it. Waits a moment for processes that are just ending.
   void remove() const;
 

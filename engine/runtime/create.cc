@@ -63,9 +63,7 @@ class Undo {
 std::vector<int> preserved_descriptors(int count) {
   std::vector<int> out;
   for (int fd = 3; fd < 3 + count; ++fd) {
-    if (::fcntl(fd, F_GETFD) < 0)
-      throw Error(fmt::format("--preserve-fds {}: descriptor {} is not open", count, fd));
-    out.push_back(fd);
+    if (::fcntl(fd, F_GETFD) >= 0) out.push_back(fd);  // what is not open is not missed
   }
   return out;
 }
@@ -109,7 +107,7 @@ class Creation {
 Plan Creation::plan(int listener) const {
   BundleOptions o;
   o.listener = listener;
-  o.preserved = preserved_descriptors(options_.preserve_fds);
+  o.preserved = preserved_descriptors(options_.preserve_fds + options_.listen_fds);
   o.pivot = options_.pivot;
   const Linux& linux = bundle_.spec.linux;
   o.joins_by_parent = (linux.new_namespaces & CLONE_NEWUSER) != 0;
@@ -122,13 +120,15 @@ void Creation::run_create_hooks(pid_t pid) {
   record_.pid = pid;
   record_.start_time = process_start_time(pid).value_or(0);
   std::string state = state_document(record_, Status::creating);
-  run_hooks(hooks.prestart, "prestart", state);
-  run_hooks(hooks.create_runtime, "createRuntime", state);
+  // The deprecated ones belong to `start`, by when the container is created (config, "Prestart").
+  run_hooks(hooks.prestart, "prestart", state_document(record_, Status::created), record_.bundle);
+  run_hooks(hooks.create_runtime, "createRuntime", state, record_.bundle);
   if (hooks.create_container.empty()) return;
   Pidfd pidfd = Pidfd::open(pid);
   HookPlace place;
   place.pidfd = pidfd.get();
   place.namespaces = namespaces_of(bundle_.spec.linux);
+  place.directory = record_.bundle;
   run_hooks_inside(hooks.create_container, "createContainer", state, place);
 }
 
@@ -181,6 +181,11 @@ void check_terminal(const CreateOptions& options, const ContainerSpec& spec) {
 Created create_container(const CreateOptions& options) {
   check_id(options.id);
   Bundle bundle = load_bundle(options.bundle, options.config);
+  if (options.listen_fds > 0) {
+    // sd_listen_fds(3): to the container its process is the first one.
+    bundle.spec.process.env.push_back(fmt::format("LISTEN_FDS={}", options.listen_fds));
+    bundle.spec.process.env.emplace_back("LISTEN_PID=1");
+  }
   check_terminal(options, bundle.spec);
   StateDirectory directory = StateDirectory::make(options.root, options.id);
   ContainerRecord record;
@@ -192,12 +197,14 @@ Created create_container(const CreateOptions& options) {
   record.annotations = bundle.spec.annotations;
   Undo undo(directory, record);
   directory.write("config.json", bundle.config);
-  record.group = ControlGroup::make(bundle.spec.linux.cgroups_path, options.id);
+  record.group = ControlGroup::make(bundle.spec.linux.cgroups_path, options.id,
+                                    needed_controllers(bundle.spec));
   record.group.apply(bundle.spec.linux.resources);
   record.group.apply_device_rules(effective_rules(bundle.spec.linux));
   complete_bundle(bundle, record.group, options.root + "/.seccomp");
   Created created = Creation(options, directory, bundle, record).run();
   undo.disarm();
+  created.warnings = bundle.spec.process.unknown_capabilities;
   return created;
 }
 

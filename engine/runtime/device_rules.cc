@@ -154,6 +154,8 @@ std::vector<bpf_insn> device_program(const std::vector<DeviceRule>& rules) {
   for (auto rule = rules.rbegin(); rule != rules.rend(); ++rule) {
     auto part = rule_program(*rule);
     program.insert(program.end(), part.begin(), part.end());
+    // A rule of everything is the last one asked: the kernel refuses what cannot be reached.
+    if (part.size() == 2) return program;
   }
   program.push_back(instruction(BPF_ALU64 | BPF_MOV | BPF_K, kResult, 0, 0, 0));
   program.push_back(instruction(BPF_JMP | BPF_EXIT, 0, 0, 0, 0));

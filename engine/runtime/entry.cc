@@ -35,9 +35,6 @@ void add_capabilities(Capabilities& c, CapabilitySet set) {
   c.bounding |= set;
   c.effective |= set;
   c.permitted |= set;
-  // A user that is not root keeps over execve(2) what is ambient alone (capabilities(7)).
-  c.inheritable |= set;
-  c.ambient |= set;
 }
 
 void set_variable(std::vector<std::string>& env, const std::string& assignment) {
@@ -83,9 +80,12 @@ Process process_for(const ExecOptions& o, const ContainerSpec& spec, int root) {
   return p;
 }
 
-Linux limits_of(const ContainerSpec& spec, const ContainerRecord& record, const std::string& root) {
+Linux limits_of(const ContainerSpec& spec, const ContainerRecord& record, const std::string& root,
+                const std::string& sub_group) {
   Linux linux;
-  linux.cgroup_procs = record.group.procs_to_join();
+  for (const GroupDirectory& d : record.group.directories()) {
+    if (!d.v2) linux.cgroup_procs.push_back(d.path + sub_group + "/cgroup.procs");
+  }
   linux.personality = spec.linux.personality;
   if (spec.linux.seccomp_profile) {
     CompiledFilter filter = compile_seccomp(*spec.linux.seccomp_profile, root + "/.seccomp");
@@ -107,6 +107,11 @@ Fd v2_group_of(const ContainerRecord& record) {
     if (fd) return fd;
   }
   return record.group.open_v2();
+}
+
+Fd sub_group_of(const ContainerRecord& record, const std::string& name) {
+  Fd v2 = record.group.open_v2();
+  return v2 ? open_within(v2.get(), name, O_RDONLY | O_DIRECTORY, Resolve::beneath) : Fd();
 }
 
 std::vector<int> preserved(int count) {
@@ -155,7 +160,7 @@ int exec_in_container(const ExecOptions& o) {
   ContainerSpec spec = parse_config(directory.read("config.json"));
   Fd root = open_file(fmt::format("/proc/{}/root", record.pid), O_PATH | O_DIRECTORY);
   Process process = process_for(o, spec, root.get());
-  Linux linux = limits_of(spec, record, o.root);
+  Linux linux = limits_of(spec, record, o.root, o.group.empty() ? "" : "/" + o.group);
   EntryOptions entry;
   entry.pidfd = init->get();
   entry.root = root.get();
@@ -163,7 +168,7 @@ int exec_in_container(const ExecOptions& o) {
   entry.enters_user_namespace = (entry.namespaces & CLONE_NEWUSER) != 0;
   entry.preserved = preserved(o.preserve_fds);
   Plan plan = entry_plan(process, linux, entry);
-  Fd group = v2_group_of(record);
+  Fd group = o.group.empty() ? v2_group_of(record) : sub_group_of(record, o.group);
   Fd master;
   LaunchEvents events;
   events.on_terminal = [&](Fd fd) {

@@ -24,6 +24,7 @@ struct ExecOptions {
   bool terminal = false;
   bool detach = false;
   bool ignores_paused = false;
+  std::string group;  // a group beneath the container's
   std::string pid_file, console_socket;
   int preserve_fds = 0;
 };

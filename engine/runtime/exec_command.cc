@@ -22,6 +22,7 @@ void add_exec_command(CLI::App& app, Globals& g, Command& command) {
   c->add_option("--process-label", o->selinux_label, "SELinux label");
   c->add_option("--preserve-fds", o->preserve_fds, "How many descriptors from 3 on are passed on")
       ->check(CLI::Range(0, 10000));
+  c->add_option("--cgroup", o->group, "A group beneath the container's");
   c->add_flag("--ignore-paused", o->ignores_paused, "Also in a paused container");
   // Container and command do not go through the parser: see cut_exec_words().
   c->footer("CONTAINER [PROGRAM [ARG...]] follow the options.");

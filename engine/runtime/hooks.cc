@@ -42,7 +42,7 @@ void await_end(Child& child, const Hook& hook, const char* kind) {
   ExitStatus status = child.wait();
   if (status.code() != 0) {
     throw Error(
-        fmt::format("{} hook {}: failed with exit code {}", kind, hook.path, status.code()));
+        fmt::format("{} hook failed with exit code {}: {}", kind, status.code(), hook.path));
   }
 }
 
@@ -50,12 +50,14 @@ std::vector<std::string> arguments_of(const Hook& hook) {
   return hook.args.empty() ? std::vector<std::string>{hook.path} : hook.args;
 }
 
-void run_hook(const Hook& hook, const char* kind, const std::string& state) {
+void run_hook(const Hook& hook, const char* kind, const std::string& state,
+              const std::string& directory) {
   Fd input = state_file(state);
   SpawnOptions options;
   options.program = hook.path;
   options.argv = arguments_of(hook);
   options.environment = hook.env ? *hook.env : current_environment();
+  options.directory = directory;
   options.fds = {{input.get(), 0}, {1, 1}, {2, 2}};
   try {
     Child child = spawn(options);
@@ -80,7 +82,7 @@ Process process_of(const Hook& hook, const HookPlace& place) {
   p.apparmor_profile.clear();
   p.selinux_label.clear();
   p.scheduler.reset();
-  p.cwd = "/";
+  p.cwd = place.directory;
   return p;
 }
 
@@ -110,16 +112,17 @@ void run_hook_inside(const Hook& hook, const char* kind, const std::string& stat
 
 }  // namespace
 
-void run_hooks(const std::vector<Hook>& hooks, const char* kind, const std::string& state) {
-  for (const Hook& hook : hooks) run_hook(hook, kind, state);
+void run_hooks(const std::vector<Hook>& hooks, const char* kind, const std::string& state,
+               const std::string& directory) {
+  for (const Hook& hook : hooks) run_hook(hook, kind, state, directory);
 }
 
 std::vector<std::string> run_hooks_anyway(const std::vector<Hook>& hooks, const char* kind,
-                                          const std::string& state) {
+                                          const std::string& state, const std::string& directory) {
   std::vector<std::string> failures;
   for (const Hook& hook : hooks) {
     try {
-      run_hook(hook, kind, state);
+      run_hook(hook, kind, state, directory);
     } catch (const Error& e) {
       failures.emplace_back(e.what());
     }

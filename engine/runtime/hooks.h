@@ -12,11 +12,13 @@ namespace pcompose::engine::runtime {
 
 // Runs them one after another as ordinary programs of ours, with `state` on their stdin. The first
 // that cannot be run, fails or lasts longer than its timeout (it is killed then) throws Error.
-void run_hooks(const std::vector<Hook>& hooks, const char* kind, const std::string& state);
+// They run in `directory`, the bundle.
+void run_hooks(const std::vector<Hook>& hooks, const char* kind, const std::string& state,
+               const std::string& directory);
 
 // The same, all of them whatever becomes of the others. Returns what failed.
 std::vector<std::string> run_hooks_anyway(const std::vector<Hook>& hooks, const char* kind,
-                                          const std::string& state);
+                                          const std::string& state, const std::string& directory);
 
 // The same inside the container: its namespaces are entered through `pidfd`. With a `root` (O_PATH)
 // the paths are the container's, with -1 those of the host as the container's mount namespace has
@@ -26,6 +28,7 @@ struct HookPlace {
   int root = -1;
   uint64_t namespaces = 0;
   std::vector<std::string> cgroup_procs;
+  std::string directory = "/";
   const Process* identity = nullptr;  // nothing: root with what the container may ever have
 };
 void run_hooks_inside(const std::vector<Hook>& hooks, const char* kind, const std::string& state,

@@ -1,5 +1,7 @@
 // create, start, run, kill, delete, pause, resume.
+#include <charconv>
 #include <csignal>
+#include <cstdlib>
 
 #include <fmt/format.h>
 
@@ -30,9 +32,19 @@ void add_create_options(CLI::App& c, CreateOptions& o) {
   c.add_option("ID", o.id, "Name of the container")->required();
 }
 
+// What systemd hands over to us is the container's.
+int listen_descriptors() {
+  const char* text = ::getenv("LISTEN_FDS");
+  int count = 0;
+  if (text == nullptr) return 0;
+  auto [end, error] = std::from_chars(text, text + std::char_traits<char>::length(text), count);
+  return error == std::errc() && *end == 0 && count > 0 && count <= 10000 ? count : 0;
+}
+
 int create(Globals& g, CreateOptions& o) {
   o.root = g.root;
-  create_container(o);
+  o.listen_fds = listen_descriptors();
+  warn_of(g, create_container(o).warnings);
   return 0;
 }
 
@@ -44,9 +56,11 @@ struct RunOptions : CreateOptions {
 int run(Globals& g, RunOptions& o) {
   o.root = g.root;
   o.foreground = !o.detach;
+  o.listen_fds = listen_descriptors();
   // Blocked from before it exists: a signal in between would end us and leave it behind.
   SignalForwarder signals;
   Created created = create_container(o);
+  warn_of(g, created.warnings);
   try {
     start_container(g.root, o.id);
   } catch (const Error&) {

@@ -72,7 +72,8 @@ std::vector<std::string> destroy(const StateDirectory& directory, const Containe
   directory.remove();
   // The container is gone by now: a hook that fails changes nothing of that, and the spec wants the
   // rest to run.
-  return run_hooks_anyway(spec.hooks.poststop, "poststop", state_document(record, Status::stopped));
+  return run_hooks_anyway(spec.hooks.poststop, "poststop", state_document(record, Status::stopped),
+                          record.bundle);
 }
 
 }  // namespace
@@ -95,12 +96,17 @@ void start_container(const std::string& root, const std::string& id) {
     directory.forget_start();
     send_go(channel.get());
     follow(directory, channel.get(), record, spec);
-    run_hooks(spec.hooks.poststart, "poststart", state_document(record, Status::running));
+    run_hooks(spec.hooks.poststart, "poststart", state_document(record, Status::running),
+              record.bundle);
+  } catch (const StepError&) {
+    throw;  // its process has ended by itself; state and kill still tell of it
   } catch (const Error&) {
-    // A hook before or after it failed: "the runtime MUST … stop the container" (runtime,
-    // "Lifecycle").
+    // "If any startContainer (poststart) hook fails, the runtime MUST … stop the container, and
+    // continue the lifecycle at step 12", which destroys it (runtime, "Lifecycle").
     record.group.signal_all(SIGKILL);
     process->send_signal(SIGKILL);
+    await_end(*process);
+    destroy(directory, record, spec);
     throw;
   }
 }
@@ -140,8 +146,8 @@ std::vector<std::string> delete_container(const std::string& root, const std::st
     if (record.group.is_frozen()) record.group.set_frozen(Freeze::thawed);
     await_end(*process);
   }
-  // Without a pid namespace, or with a shared one, its first process leaves others behind.
-  record.group.signal_all(SIGKILL);
+  // Without a pid namespace of its own its first process leaves others behind.
+  if ((spec.linux.new_namespaces & CLONE_NEWPID) == 0) record.group.signal_all(SIGKILL);
   return destroy(directory, record, spec);
 }
 

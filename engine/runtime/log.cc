@@ -28,6 +28,10 @@ std::string now_text() {
 
 }  // namespace
 
+void Log::check() const {
+  if (!file.empty()) open_file(file, O_WRONLY | O_CREAT | O_APPEND, 0644);
+}
+
 void Log::write(Level level, const std::string& message) const {
   if (level == Level::debug && !debug) return;
   std::string plain = fmt::format("pcompose-runtime: {}\n", message);

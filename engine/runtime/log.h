@@ -16,6 +16,8 @@ class Log {
   LogFormat format = LogFormat::text;
   bool debug = false;
 
+  // Throws Error where the file cannot be opened.
+  void check() const;
   void write(Level level, const std::string& message) const;
 };
 

@@ -34,6 +34,7 @@ std::vector<std::string> cut_exec_words(int& argc, char** argv) {
                                                    "--console-socket",
                                                    "--apparmor",
                                                    "--process-label",
+                                                   "--cgroup",
                                                    "--preserve-fds"};
   bool in_exec = false;
   for (int i = 1; i < argc; ++i) {
@@ -90,6 +91,7 @@ int run(int argc, char** argv) {
   }
   g.log.format = format == "json" ? LogFormat::json : LogFormat::text;
   try {
+    g.log.check();
     if (g.systemd_cgroup)
       throw Error("cgroups by systemd are not supported").hint("use the manager cgroupfs");
     if (g.root.empty()) g.root = default_state_root();

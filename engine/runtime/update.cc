@@ -22,6 +22,7 @@ void update_container(const std::string& root, const std::string& id, const Reso
   ContainerRecord record = directory.load();
   if (status_of(directory, record) == Status::stopped)
     throw Error(fmt::format("container \"{}\" is not running", id));
+  if (record.group.extend(id, resources)) directory.save(record);
   record.group.apply(resources);
   if (resources.devices.empty()) return;
   Linux linux = parse_config(directory.read("config.json")).linux;
