@@ -1,5 +1,6 @@
 #include "cli/attach.h"
 
+#include <algorithm>
 #include <atomic>
 #include <csignal>
 #include <ctime>
@@ -44,6 +45,23 @@ class BackgroundCall {
   LoopThread thread_;
 };
 
+bool aborts(const std::vector<LogPrinter::End>& ends, const AttachOptions& options) {
+  return std::any_of(ends.begin(), ends.end(), [&](const LogPrinter::End& end) {
+    return options.abort_on_exit || (options.abort_on_failure && end.code != 0);
+  });
+}
+
+// Of the service that was named; else of the container that ended all; else 0.
+int exit_code(const std::vector<LogPrinter::End>& ends, const AttachOptions& options) {
+  for (const auto& end : ends) {
+    if (options.exit_code_from.empty()
+            ? options.abort_on_exit || (options.abort_on_failure && end.code != 0)
+            : end.service == options.exit_code_from)
+      return end.code;
+  }
+  return 0;
+}
+
 // As log records have it, to the second.
 std::string record_time(WallTime time) {
   time_t seconds = std::chrono::system_clock::to_time_t(time);
@@ -56,27 +74,33 @@ std::string record_time(WallTime time) {
 }  // namespace
 
 int attach(const Globals& globals, const Roots& roots, const std::string& project,
-           const std::vector<std::string>& services, const LogFormat& format, WallTime since) {
+           const AttachOptions& options, WallTime since) {
   struct sigaction action{};
   action.sa_handler = [](int) { ++interrupts; };
   ::sigaction(SIGINT, &action, nullptr);
   ::sigaction(SIGTERM, &action, nullptr);
-  LogPrinter printer(roots, project, services, format);
+  LogPrinter printer(roots, project, options.services, options.format);
   printer.skip_before(record_time(since));
-  printer.announce_ends();
+  printer.show_only(options.shown);
+  printer.announce_ends(
+      std::chrono::duration_cast<std::chrono::nanoseconds>(since.time_since_epoch()).count());
   std::unique_ptr<BackgroundCall> stop, kill;
   printer.print_existing();
   while (printer.running() > 0) {
     printer.wait_and_print(250);
-    if (interrupts >= 1 && !stop) {
-      fmt::print(stderr, "Gracefully stopping... (press Ctrl+C again to force)\n");
+    bool abort = aborts(printer.ends(), options);
+    if ((interrupts >= 1 || abort) && !stop) {
+      fmt::print(stderr, "{}\n",
+                 abort ? "Aborting on container exit..."
+                       : "Gracefully stopping... (press Ctrl+C again to force)");
       stop = std::make_unique<BackgroundCall>(globals, roots, project, "/v1/stop");
     }
     if (interrupts >= 2 && !kill)
       kill = std::make_unique<BackgroundCall>(globals, roots, project, "/v1/abort");
   }
   printer.wait_and_print(0);
-  return interrupts > 0 ? 130 : 0;
+  if (interrupts > 0) return 130;
+  return exit_code(printer.ends(), options);
 }
 
 }  // namespace pcompose::cli

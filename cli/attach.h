@@ -10,9 +10,17 @@
 
 namespace pcompose::cli {
 
+struct AttachOptions {
+  std::vector<std::string> services;  // these count; empty: all
+  std::vector<std::string> shown;     // these are printed
+  bool abort_on_exit = false;         // the first container that ends ends all
+  bool abort_on_failure = false;      // … that ends with another code than 0
+  std::string exit_code_from;         // whose code is ours; "": the one that ended all
+  LogFormat format;
+};
 // Shows what was printed since `since`. Returns the exit code: 0 where all containers ended by
-// themselves, 130 after Ctrl-C.
+// themselves, 130 after Ctrl-C, a container's where the options ask for it.
 int attach(const Globals& globals, const Roots& roots, const std::string& project,
-           const std::vector<std::string>& services, const LogFormat& format, WallTime since);
+           const AttachOptions& options, WallTime since);
 
 }  // namespace pcompose::cli

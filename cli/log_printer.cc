@@ -48,16 +48,20 @@ void LogPrinter::refresh() {
     auto found = sources_.find(row.id);
     if (found == sources_.end()) {
       Source source{short_name(row), scheduler::LogFollower(view.log_directory)};
-      width_ = std::max(width_, source.prefix.size());
+      source.shown =
+          !shown_ || std::find(shown_->begin(), shown_->end(), row.service) != shown_->end();
+      if (source.shown) width_ = std::max(width_, source.prefix.size());
       source.watch =
           ::inotify_add_watch(inotify_.get(), view.log_directory.c_str(), IN_MODIFY | IN_CREATE);
       found = sources_.emplace(row.id, std::move(source)).first;
     }
     Source& source = found->second;
-    if (announce_ && source.up && !up) {
+    if (!announce_since_ || row.finished_ns <= std::max(source.finished_ns, *announce_since_))
+      continue;
+    source.finished_ns = row.finished_ns;
+    ended_.push_back({row.service, row.exit_code});
+    if (source.shown)
       ends_ += fmt::format("{} exited with code {}\n", source.prefix, row.exit_code);
-    }
-    source.up = up;
   }
 }
 
@@ -65,7 +69,7 @@ std::vector<LogPrinter::Line> LogPrinter::collect() {
   std::vector<Line> lines;
   for (auto& [id, source] : sources_) {
     source.reader.read_new([&, own = &source](const scheduler::LogLine& line) {
-      if (line.time >= since_) lines.push_back({own, line, lines.size()});
+      if (own->shown && line.time >= since_) lines.push_back({own, line, lines.size()});
     });
   }
   // A container's own order stays; between containers the time decides.

@@ -30,8 +30,17 @@ class LogPrinter {
   void wait_and_print(int timeout_ms);
   // Skips what is there: an attached `up` shows only what comes.
   void skip_before(const std::string& time) { since_ = time; }
-  // Tells of every container that ends from now on: "web-1 exited with code 1".
-  void announce_ends() { announce_ = true; }
+  // Tells of every container that ends after `since_ns` (of the system's clock): "web-1 exited with
+  // code 1".
+  void announce_ends(int64_t since_ns) { announce_since_ = since_ns; }
+  struct End {
+    std::string service;
+    int code;
+  };
+  // Those that were told, in their order; one that is restarted may come again.
+  [[nodiscard]] const std::vector<End>& ends() const { return ended_; }
+  // Prints these only; the others still count as running.
+  void show_only(std::vector<std::string> services) { shown_ = std::move(services); }
   // How many of the containers run.
   size_t running();
 
@@ -40,7 +49,8 @@ class LogPrinter {
     std::string prefix;
     scheduler::LogFollower reader;
     int watch = -1;
-    bool up = false;
+    bool shown = true;
+    int64_t finished_ns = 0;
   };
   struct Line {
     const Source* source;
@@ -58,7 +68,9 @@ class LogPrinter {
   std::string since_;
   size_t width_ = 0;
   size_t running_ = 0;
-  bool announce_ = false;
+  std::optional<int64_t> announce_since_;
+  std::optional<std::vector<std::string>> shown_;
+  std::vector<End> ended_;
   std::string ends_;                       // not told yet
   std::map<std::string, Source> sources_;  // by container id
   Fd inotify_;

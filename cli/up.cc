@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "cli/attach.h"
 #include "cli/command.h"
+#include "compose/graph.h"
 #include "compose/json.h"
 #include "scheduler/control_client.h"
 #include "scheduler/view.h"
@@ -20,6 +21,9 @@ struct UpFlags {
   std::vector<std::string> scales;  // S=N
   int timeout = -1, wait_timeout = -1;
   LogFormat logs;
+  bool abort_on_exit = false, abort_on_failure = false, attach_dependencies = false;
+  std::string exit_code_from;
+  std::vector<std::string> attach, no_attach;
   std::vector<std::string> services;
 };
 
@@ -77,6 +81,27 @@ json::object request(const compose::Project& project, const UpFlags& flags,
   return body;
 }
 
+AttachOptions attach_options(const compose::Project& project, const UpFlags& flags) {
+  AttachOptions options;
+  options.services = flags.services;
+  options.format = flags.logs;
+  options.exit_code_from = flags.exit_code_from;
+  options.abort_on_failure = flags.abort_on_failure;
+  options.abort_on_exit =
+      flags.abort_on_exit || (!flags.exit_code_from.empty() && !flags.abort_on_failure);
+  if (!flags.exit_code_from.empty() && !project.services.contains(flags.exit_code_from))
+    throw Error("no such service: " + flags.exit_code_from);
+  auto with =
+      flags.attach_dependencies ? compose::Dependencies::with : compose::Dependencies::without;
+  for (const std::string& name : compose::ServiceGraph(project).selection(flags.services, with)) {
+    auto named = [&](const auto& list) { return std::ranges::find(list, name) != list.end(); };
+    bool wanted = flags.attach.empty() ? project.services.at(name).attach.value_or(true)
+                                       : named(flags.attach);
+    if (wanted && !named(flags.no_attach)) options.shown.push_back(name);
+  }
+  return options;
+}
+
 int up(const Globals& globals, const UpFlags& flags) {
   compose::Project project = load_project(globals, flags.services);
   Roots roots = Roots::from_environment();
@@ -90,7 +115,7 @@ int up(const Globals& globals, const UpFlags& flags) {
       [&](const json::object& event) { progress.show(event); }, scheduler::Start::if_missing);
   int code = report(result);
   if (code != 0 || flags.detach || flags.wait || flags.no_start || globals.dry_run) return code;
-  return attach(globals, roots, project.name, flags.services, flags.logs, began);
+  return attach(globals, roots, project.name, attach_options(project, flags), began);
 }
 
 }  // namespace
@@ -114,6 +139,18 @@ void add_up(CLI::App& app, Globals& globals, Run& run) {
                 "Seconds before SIGKILL where a container has to stop");
   c->add_option("--scale", flags->scales, "S=N: so many containers of a service")
       ->allow_extra_args(false);
+  c->add_flag("--abort-on-container-exit", flags->abort_on_exit,
+              "Stop everything when a container ends");
+  c->add_flag("--abort-on-container-failure", flags->abort_on_failure,
+              "Stop everything when a container fails");
+  c->add_option("--exit-code-from", flags->exit_code_from,
+                "End with the code of this service; implies --abort-on-container-exit");
+  c->add_option("--attach", flags->attach, "Show only the output of these")
+      ->allow_extra_args(false);
+  c->add_option("--no-attach", flags->no_attach, "Do not show the output of these")
+      ->allow_extra_args(false);
+  c->add_flag("--attach-dependencies", flags->attach_dependencies,
+              "Show the output of what the services depend on, too");
   c->add_flag("--no-color", flags->logs.no_color, "Plain log prefixes");
   c->add_flag("--no-log-prefix", flags->logs.no_prefix, "Log lines without prefix");
   c->add_flag("--timestamps", flags->logs.timestamps, "The time before each log line");

@@ -157,6 +157,23 @@ TEST_F(LifecycleTest, AttachedUpStopsOnCtrlC) {
   EXPECT_EQ(state("w"), "exited");
 }
 
+TEST_F(LifecycleTest, AttachedUpEndsWithAContainer) {
+  compose(R"(services:
+  job: {image: busybox, command: sh -c 'sleep 0.3; echo tested; exit 3'}
+  db: {image: busybox, command: sleep 1000, stop_grace_period: 0s}
+  chatter: {image: busybox, command: sh -c 'echo noise; sleep 1000', stop_grace_period: 0s, attach: false}
+)");
+  Result test = expect(3, {"up", "--abort-on-container-exit"});
+  EXPECT_NE(test.out.find("tested"), std::string::npos) << test.out;
+  EXPECT_NE(test.out.find("job-1 exited with code 3"), std::string::npos) << test.out;
+  EXPECT_EQ(test.out.find("noise"), std::string::npos) << "attach: false";
+  EXPECT_EQ(state("db"), "exited");
+  expect(137, {"up", "--exit-code-from", "db"});
+  expect(3, {"up", "--abort-on-container-failure", "--no-attach", "db"});
+  Result unknown = expect(1, {"up", "--exit-code-from", "nope"});
+  EXPECT_NE(unknown.err.find("no such service: nope"), std::string::npos);
+}
+
 TEST_F(LifecycleTest, CtrlCTwiceKills) {
   compose(
       "services:\n  w:\n    image: busybox\n    command: sh -c 'trap \"\" TERM; echo ready; while "
