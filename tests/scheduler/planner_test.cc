@@ -101,6 +101,45 @@ TEST_F(PlannerTest, ForceIsForTheNamedOnly) {
   EXPECT_EQ(text.find("remove container shop-db-1"), std::string::npos);
 }
 
+TEST_F(PlannerTest, StartTakesWhatIsDownInOrder) {
+  everything_runs();
+  for (auto& c : observed_.containers) c.status = Status::exited;
+  EXPECT_EQ(plan_start(project_, observed_, {"db", "web"}).str(),
+            "0 prepare container shop-db-1 (start)\n"
+            "1 start container shop-db-1 (start) after 0\n"
+            "2 prepare container shop-web-1 (start)\n"
+            "3 start container shop-web-1 (start) after 1 2\n");
+  observed_.containers.pop_back();
+  EXPECT_THROW(plan_start(project_, observed_, {"web"}), Error);
+}
+
+TEST_F(PlannerTest, RestartTakesDependentsThatAskForIt) {
+  everything_runs();
+  service("web").depends_on = {{.service = "db", .restart = true}};
+  EXPECT_EQ(plan_restart(project_, observed_, {"db"}, true).str(),
+            "0 stop container shop-web-1 (restart)\n"
+            "1 stop container shop-db-1 (restart) after 0\n"
+            "2 prepare container shop-db-1 (restart) after 1\n"
+            "3 start container shop-db-1 (restart) after 2\n"
+            "4 prepare container shop-web-1 (restart) after 0\n"
+            "5 start container shop-web-1 (restart) after 3 4\n");
+  EXPECT_EQ(plan_restart(project_, observed_, {"db"}, false).nodes.size(), 3U);
+}
+
+TEST_F(PlannerTest, KillPauseAndRemoveTakeWhatTheyCan) {
+  everything_runs();
+  observed_.containers[2].status = Status::paused;
+  EXPECT_EQ(plan_kill(observed_, {}, 9).str(),
+            "0 kill container shop-db-1 (kill)\n1 kill container shop-web-1 (kill)\n");
+  EXPECT_EQ(plan_pause(observed_, {}).str(), "0 pause container shop-db-1 (pause)\n");
+  EXPECT_EQ(plan_unpause(observed_, {}).str(), "0 unpause container shop-web-1 (unpause)\n");
+  EXPECT_EQ(up(), "0 unpause container shop-web-1 (paused)\n");
+  EXPECT_EQ(plan_remove(project_, observed_, {}, false).str(),
+            "0 remove container shop-job-1 (rm)\n");
+  EXPECT_EQ(plan_remove(project_, observed_, {"web"}, true).str(),
+            "0 stop container shop-web-1 (stop)\n1 remove container shop-web-1 (rm) after 0\n");
+}
+
 TEST_F(PlannerTest, StoppedContainersAreStarted) {
   everything_runs();
   observed_.containers[2].status = Status::exited;
