@@ -85,6 +85,11 @@ class LoopThread {
         context_, [](F body) -> Task<decltype(f())> { co_return body(); }(std::move(f)),
         asio::use_awaitable);
   }
+  // Runs f() on the thread, after what was posted before; nobody waits. f() does not throw.
+  template <class F>
+  void post(F f) {
+    asio::post(context_, std::move(f));
+  }
 
  private:
   asio::io_context context_{1};

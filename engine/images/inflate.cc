@@ -1,5 +1,5 @@
+#include <isa-l/igzip_lib.h>
 #include <memory>
-#include <zlib.h>
 #include <zstd.h>
 
 #include "base/error.h"
@@ -44,52 +44,80 @@ class Plain final : public ByteStream {
   std::unique_ptr<Lookahead> source_;
 };
 
+// isa-l's words for what is wrong with a member.
+const char* damage(int result) {
+  switch (result) {
+    case ISAL_INVALID_WRAPPER:
+      return "no gzip header where one belongs";
+    case ISAL_UNSUPPORTED_METHOD:
+      return "not compressed by deflate";
+    case ISAL_INCORRECT_CHECKSUM:
+      return "incorrect checksum";
+    case ISAL_INVALID_LOOKBACK:
+      return "invalid distance too far back";
+    default:
+      return "invalid block";
+  }
+}
+
 class Gzip final : public ByteStream {
  public:
-  explicit Gzip(std::unique_ptr<Lookahead> source) : source_(std::move(source)), buffer_(kPiece) {
-    if (::inflateInit2(&state_, 15 + 16) != Z_OK) throw Error("zlib does not start");
+  explicit Gzip(std::unique_ptr<Lookahead> source)
+      : source_(std::move(source)), state_(std::make_unique<inflate_state>()), buffer_(kPiece) {
+    ::isal_inflate_init(state_.get());
+    state_->crc_flag = ISAL_GZIP;
   }
-  Gzip(const Gzip&) = delete;
-  Gzip& operator=(const Gzip&) = delete;
-  ~Gzip() override { ::inflateEnd(&state_); }
 
   std::string_view next() override {
-    state_.next_out = reinterpret_cast<Bytef*>(buffer_.data());
-    state_.avail_out = static_cast<uInt>(buffer_.size());
-    while (state_.avail_out > 0 && refill()) step();
-    return {buffer_.data(), buffer_.size() - state_.avail_out};
+    state_->next_out = reinterpret_cast<uint8_t*>(buffer_.data());
+    state_->avail_out = static_cast<uint32_t>(buffer_.size());
+    while (state_->avail_out > 0 && (refill() || within_)) {
+      if (!step()) break;
+    }
+    return {buffer_.data(), buffer_.size() - state_->avail_out};
   }
 
  private:
   // False at the end of the source.
   bool refill() {
-    if (state_.avail_in > 0) return true;
+    if (state_->avail_in > 0) return true;
+    if (ended_) return false;
     std::string_view piece = source_->next();
-    if (piece.empty()) {
-      if (within_) throw Error("the gzip stream is cut off");
-      return false;
+    ended_ = piece.empty();
+    // The interface takes no const, and does not write.
+    state_->next_in = reinterpret_cast<uint8_t*>(const_cast<char*>(piece.data()));
+    state_->avail_in = static_cast<uint32_t>(piece.size());
+    return !ended_;
+  }
+
+  // False where nothing is left to do. Some input is kept inside, so a step without any may still
+  // give something out.
+  bool step() {
+    uint32_t in = state_->avail_in, out = state_->avail_out;
+    if (!within_) begin_member();
+    int result = ::isal_inflate(state_.get());
+    if (result < 0) throw Error(std::string("the gzip stream is damaged: ") + damage(result));
+    if (state_->block_state == ISAL_BLOCK_FINISH) {
+      within_ = false;
+      return true;
     }
-    state_.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(piece.data()));
-    state_.avail_in = static_cast<uInt>(piece.size());
+    bool moved = state_->avail_in != in || state_->avail_out != out;
+    if (ended_ && !moved) throw Error("the gzip stream is cut off");
     return true;
   }
 
-  void step() {
+  // Another member may follow: RFC 1952, 2.2.
+  void begin_member() {
+    ::isal_inflate_reset(state_.get());
+    state_->crc_flag = ISAL_GZIP;
     within_ = true;
-    int result = ::inflate(&state_, Z_NO_FLUSH);
-    if (result == Z_STREAM_END) {
-      within_ = false;
-      ::inflateReset(&state_);  // another member may follow: RFC 1952, 2.2
-    } else if (result != Z_OK && result != Z_BUF_ERROR) {
-      const char* why = state_.msg != nullptr ? state_.msg : "no gzip data";
-      throw Error(std::string("the gzip stream is damaged: ") + why);
-    }
   }
 
   std::unique_ptr<Lookahead> source_;
+  std::unique_ptr<inflate_state> state_;
   std::vector<char> buffer_;
-  z_stream state_{};
   bool within_ = false;  // a member has begun
+  bool ended_ = false;   // the source has
 };
 
 class Zstd final : public ByteStream {

@@ -5,9 +5,13 @@
 #include <fmt/format.h>
 
 #include "base/error.h"
+#include "engine/images/read_ahead.h"
 
 namespace pcompose::engine {
 namespace {
+
+// Large enough to hide a slow write, small enough for the processor's cache.
+constexpr size_t kAhead = 1U << 20U;
 
 // Headers and padding come on top of the files' bytes.
 uint64_t stream_limit(const LayerLimits& limits) { return limits.bytes + limits.entries * 4096; }
@@ -46,7 +50,8 @@ UnpackedLayer unpack_layer(ByteStream& blob, const LayerDigests& expected, int r
   std::string found;
   try {
     auto inflated = inflate(raw);
-    DigestStream plain(*inflated, "the layer sha256:" + expected.diff_id, stream_limit(limits));
+    ReadAhead ahead(*inflated, kAhead);
+    DigestStream plain(ahead, "the layer sha256:" + expected.diff_id, stream_limit(limits));
     out = write_entries(plain, root, limits, ownership);
     plain.drain();  // padding behind the archive's end belongs to the digest
     found = plain.hex();

@@ -21,7 +21,8 @@ struct UnpackedLayer {
 };
 
 // Reads `blob` to its end and writes its entries beneath `root`, an empty directory. Throws Error:
-// the blob's digest first, since damage shows in many other ways. `root` is then incomplete.
+// the blob's digest first, since damage shows in many other ways. `root` is then incomplete. The
+// blob is read, verified and inflated on a second thread.
 UnpackedLayer unpack_layer(ByteStream& blob, const LayerDigests& expected, int root,
                            LayerLimits limits, Ownership ownership);
 
