@@ -15,6 +15,8 @@
 
 namespace pcompose::engine {
 
+struct PulledImage;  // images/report.h
+
 // HEALTHCHECK of an image; an absent field is the engine's default.
 struct ImageHealthCheck {
   std::vector<std::string> test;  // {"CMD", …}, {"CMD-SHELL", "…"}, {"NONE"}
@@ -46,6 +48,46 @@ struct Image {
   std::string architecture;
 };
 
+// An image to be pulled.
+struct ImageWish {
+  std::string reference;  // as people write it
+  std::string platform;   // "linux/arm64/v8"; "" is the host's
+};
+
+// What became of a wish.
+struct ImageResult {
+  enum class Outcome { pulled, current, failed };
+  size_t index = 0;  // of the wish
+  Outcome outcome = Outcome::failed;
+  std::string reference;    // the store's name for it
+  std::string id;           // of the image
+  std::string error, hint;  // where it failed
+};
+
+// What a pull tells while it goes on.
+class PullListener {
+ public:
+  enum class LayerState { waiting, downloading, present, done };
+  virtual ~PullListener() = default;
+  // `digest`: of the blob, 64 hexadecimal digits; bytes of the blob.
+  virtual void layer(const std::string& /*digest*/, LayerState /*state*/, int64_t /*received*/,
+                     int64_t /*size*/) {}
+  virtual void image(const ImageResult& /*result*/) {}
+};
+
+// What is removed was called so, or was this: "Untagged: nginx:1", "Deleted: sha256:…".
+struct Removal {
+  std::vector<std::string> untagged;
+  std::vector<std::string> deleted;  // ids
+  int64_t freed = 0;                 // bytes on the disk
+  bool layers_left = false;          // a pull was going on: the next removal takes them
+};
+
+// The ids of images that containers are made of, with a container's name each.
+using ImagesInUse = std::map<std::string, std::string>;
+enum class Force { no, yes };
+enum class Prune { untagged, unused };
+
 struct ImageTag {
   std::string reference;  // normalised: docker.io/library/nginx:latest
   std::string image_id;
@@ -67,6 +109,17 @@ class ImageStore {
   [[nodiscard]] std::vector<ImageTag> tags();
   [[nodiscard]] std::optional<Image> by_id(const std::string& id);
 
+  // Whether the image of a wish is here, for its platform.
+  [[nodiscard]] bool has(const ImageWish& wish);
+  // When its registry was last asked for a tag. nullopt where it never was.
+  [[nodiscard]] std::optional<WallTime> checked(const std::string& reference);
+  // The configuration blob as it was published; nullopt where it is not kept.
+  [[nodiscard]] std::optional<std::string> raw_config(const std::string& id);
+  // All names of an image, normalised.
+  [[nodiscard]] std::vector<std::string> names(const std::string& id);
+  // "sha256:…" of the manifest that a tag had when it came; "" where it has none.
+  [[nodiscard]] std::string manifest(const std::string& reference);
+
   // The directory that layers' short names are relative to.
   [[nodiscard]] const std::string& links_directory() const { return links_; }
 
@@ -75,7 +128,29 @@ class ImageStore {
   // replaces the reference of a source that holds one image. Blocks. Throws Error.
   std::vector<std::string> load(const std::string& source, const std::string& name = "");
 
+  // Pulls all of them at once, by one worker; credentials and registries are those of this user. An
+  // image that fails does not stop the others: each has its result, in the order of the wishes.
+  // Blocks. Throws Error where nothing could be tried.
+  std::vector<ImageResult> pull(const std::vector<ImageWish>& wishes, PullListener& listener);
+  // Whether the credentials open the registry. Throws Error.
+  void verify_login(const std::string& registry, const std::string& username,
+                    const std::string& password);
+
+  // Gives an image another name. Throws Error where there is no such image.
+  void tag(const std::string& reference, const std::string& name);
+  // Takes a name away, and the image with its last one; by id, the image with all its names, where
+  // it has several only by force. Throws Error where a container is made of it; by force it loses
+  // its names then.
+  Removal remove(const std::string& reference, const ImagesInUse& in_use, Force force);
+  Removal prune(const ImagesInUse& in_use, Prune what);
+
  private:
+  std::string stored_name(const std::string& written);
+  void untag(const std::string& reference, Removal& out);
+  void erase(const std::string& id, Removal& out);
+  void reclaim(Removal& out);
+  ImageResult record(const ImageWish& wish, PulledImage&& image);
+
   Database& db_;
   std::string state_;
   std::string links_;

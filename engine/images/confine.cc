@@ -2,6 +2,7 @@
 
 #include <cerrno>
 #include <cstdint>
+#include <fcntl.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -33,15 +34,15 @@ constexpr uint64_t kReadDirectory = 1U << 3U;
 constexpr uint64_t kAbi2 = (1U << 14U) - 1;
 constexpr uint64_t kTruncate = 1U << 14U;
 constexpr uint64_t kDeviceIoctl = 1U << 15U;
-constexpr uint64_t kNetwork = 3;  // bind and connect, TCP
-constexpr uint64_t kScopes = 3;   // abstract unix sockets, signals
+constexpr uint64_t kBind = 1, kConnect = 2;  // TCP
+constexpr uint64_t kScopes = 3;              // abstract unix sockets, signals
 
-RulesetAttributes handled(long abi) {
+RulesetAttributes handled(long abi, Network network) {
   RulesetAttributes out;
   out.handled_files = kAbi2;
   if (abi >= 3) out.handled_files |= kTruncate;
   if (abi >= 5) out.handled_files |= kDeviceIoctl;
-  if (abi >= 4) out.handled_network = kNetwork;
+  if (abi >= 4) out.handled_network = network == Network::connect ? kBind : kBind | kConnect;
   if (abi >= 6) out.scoped = kScopes;
   return out;
 }
@@ -62,23 +63,38 @@ void allow(int ruleset, int directory, uint64_t rights) {
 
 }  // namespace
 
-Confinement confine(const std::vector<int>& writable, const Fd& source) {
+Confinement confine(const Rights& rights) {
   if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) throw Error::from_errno("no_new_privs");
   long abi = ::syscall(SYS_landlock_create_ruleset, nullptr, 0, kVersionFlag);
   // ABI 1 forbids links between directories, which layers have.
   if (abi < 2) return Confinement::none;
-  RulesetAttributes attributes = handled(abi);
+  RulesetAttributes attributes = handled(abi, rights.network);
   Fd ruleset(
       static_cast<int>(::syscall(SYS_landlock_create_ruleset, &attributes, size_for(abi), 0)));
   if (!ruleset) throw Error::from_errno("landlock");
-  for (int directory : writable)
+  for (int directory : rights.writable)
     allow(ruleset.get(), directory, attributes.handled_files & ~(kExecute | kDeviceIoctl));
-  struct stat status{};
-  if (::fstat(source.get(), &status) != 0) throw Error::from_errno("fstat");
-  if (S_ISDIR(status.st_mode)) allow(ruleset.get(), source.get(), kReadFile | kReadDirectory);
+  for (int file : rights.readable) {
+    struct stat status{};
+    if (::fstat(file, &status) != 0) throw Error::from_errno("fstat");
+    allow(ruleset.get(), file, S_ISDIR(status.st_mode) ? kReadFile | kReadDirectory : kReadFile);
+  }
   if (::syscall(SYS_landlock_restrict_self, ruleset.get(), 0) != 0)
     throw Error::from_errno("landlock");
   return Confinement::full;
+}
+
+std::vector<Fd> open_network_files() {
+  std::vector<Fd> out;
+  for (const char* path :
+       {"/etc/resolv.conf", "/etc/hosts", "/etc/nsswitch.conf", "/etc/host.conf", "/etc/gai.conf",
+        "/etc/services", "/etc/ld.so.cache", "/etc/ssl", "/etc/ca-certificates", "/etc/pki",
+        "/usr/share/ca-certificates", "/usr/local/share/ca-certificates", "/usr/lib", "/lib",
+        "/lib64", "/run/systemd/resolve", "/run/nscd"}) {
+    Fd file(::open(path, O_PATH | O_CLOEXEC));
+    if (file) out.push_back(std::move(file));
+  }
+  return out;
 }
 
 }  // namespace pcompose::engine

@@ -8,11 +8,22 @@
 namespace pcompose::engine {
 
 enum class Confinement { full, none };
+enum class Network { none, connect };
 
-// No new privileges; files only beneath the directories `writable`, and reading beneath `source`
-// where it is a directory; no network where the kernel's landlock knows it (landlock(7)).
-// Descriptors that are open stay usable. Returns none where the kernel has no landlock. Throws
-// Error. Call it while there is one thread: threads made later inherit it.
-Confinement confine(const std::vector<int>& writable, const Fd& source);
+struct Rights {
+  std::vector<int> writable;  // directories: everything beneath, but executing
+  std::vector<int> readable;  // directories and files
+  Network network = Network::none;
+};
+
+// No new privileges; files only as `rights` say; without Network::connect no connection where the
+// kernel's landlock knows them, and no listening in any case (landlock(7)). Descriptors that are
+// open stay usable. Returns none where the kernel has no landlock. Throws Error. Call it while
+// there is one thread: threads made later inherit it.
+Confinement confine(const Rights& rights);
+
+// What finding hosts and checking certificates reads: resolver(5), nsswitch.conf(5), the system's
+// authorities, the C library's modules. Opened for Rights::readable; what is missing is left out.
+std::vector<Fd> open_network_files();
 
 }  // namespace pcompose::engine

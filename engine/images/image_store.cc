@@ -1,21 +1,21 @@
-#include <csignal>
 #include <fcntl.h>
 #include <filesystem>
-#include <unistd.h>
 
 #include <fmt/format.h>
 
 #include "base/error.h"
-#include "base/process.h"
 #include "engine/images.h"
 #include "engine/images/config.h"
+#include "engine/images/image_rows.h"
 #include "engine/images/reference.h"
 #include "engine/images/report.h"
+#include "engine/images/store_lock.h"
+#include "engine/images/worker.h"
 
 namespace pcompose::engine {
 namespace {
 
-constexpr int kVersion = 1;
+constexpr int kVersion = 2;
 constexpr const char* kSchema = R"(
   CREATE TABLE IF NOT EXISTS images(
     id TEXT PRIMARY KEY, config_json TEXT NOT NULL, size INTEGER NOT NULL, created TEXT NOT NULL,
@@ -31,6 +31,10 @@ constexpr const char* kSchema = R"(
     reference TEXT PRIMARY KEY, image_id TEXT NOT NULL REFERENCES images(id) ON DELETE CASCADE,
     manifest TEXT NOT NULL) WITHOUT ROWID;
   CREATE INDEX IF NOT EXISTS image_tags_image ON image_tags(image_id);
+  CREATE TABLE IF NOT EXISTS image_short_names(
+    written TEXT PRIMARY KEY, reference TEXT NOT NULL) WITHOUT ROWID;
+  CREATE TABLE IF NOT EXISTS image_pulls(
+    reference TEXT PRIMARY KEY, checked INTEGER NOT NULL) WITHOUT ROWID;
 )";
 
 // The id of the image that a query with one text parameter finds, where it finds one only.
@@ -47,7 +51,14 @@ std::optional<std::string> single_id(Database& db, const char* sql, const std::s
 
 std::optional<std::string> id_of_reference(Database& db, const Reference& reference) {
   if (reference.digest.empty()) {
-    return single_id(db, "SELECT image_id FROM image_tags WHERE reference=?", reference.str());
+    std::string name = reference.str();
+    if (auto id = single_id(db, "SELECT image_id FROM image_tags WHERE reference=?", name))
+      return id;
+    // Where registries are searched, a name without one stands for what was found.
+    return single_id(db,
+                     "SELECT image_id FROM image_tags JOIN image_short_names USING(reference) "
+                     "WHERE written=?",
+                     name);
   }
   // As docker: where there is a digest it decides, and the tag is a remark.
   std::string name = reference.name();
@@ -62,53 +73,6 @@ std::optional<std::string> id_of_prefix(Database& db, std::string text) {
   if (text.size() < 4 || text.size() > 64 || !is_hex(text, text.size())) return std::nullopt;
   // Hexadecimal digits only, so 'g' is behind every id that begins with the prefix.
   return single_id(db, "SELECT id FROM images WHERE id >= ?1 AND id < ?1 || 'g' LIMIT 2", text);
-}
-
-void insert_layer(Database& db, const LoadedLayer& layer) {
-  SQLite::Statement insert(db.get(),
-                           "INSERT INTO layers(chain_id, diff_id, link, size) VALUES(?,?,?,?) "
-                           "ON CONFLICT(chain_id) DO UPDATE SET size=excluded.size");
-  insert.bind(1, layer.chain_id);
-  insert.bind(2, layer.diff_id);
-  insert.bind(3, link_name(layer.chain_id));
-  insert.bind(4, layer.size);
-  insert.exec();
-}
-
-void insert_image(Database& db, const std::string& id, const LoadedImage& image) {
-  ImageDocument document = parse_image_document(image.config);
-  int64_t size = 0;
-  for (const LoadedLayer& layer : image.layers) size += layer.size;
-  SQLite::Statement insert(
-      db.get(),
-      "INSERT INTO images(id, config_json, size, created, architecture) VALUES(?,?,?,?,?) "
-      "ON CONFLICT(id) DO UPDATE SET config_json=excluded.config_json, size=excluded.size");
-  insert.bind(1, id);
-  insert.bind(2, document.config_json);
-  insert.bind(3, size);
-  insert.bind(4, document.created);
-  insert.bind(5, document.architecture);
-  insert.exec();
-  for (size_t i = 0; i < image.layers.size(); ++i) {
-    insert_layer(db, image.layers[i]);
-    SQLite::Statement link(db.get(),
-                           "INSERT OR REPLACE INTO image_layers(image, position, chain_id) "
-                           "VALUES(?,?,?)");
-    link.bind(1, id);
-    link.bind(2, static_cast<int64_t>(i));
-    link.bind(3, image.layers[i].chain_id);
-    link.exec();
-  }
-}
-
-void insert_tag(Database& db, const std::string& reference, const std::string& id,
-                const std::string& manifest) {
-  SQLite::Statement insert(
-      db.get(), "INSERT OR REPLACE INTO image_tags(reference, image_id, manifest) VALUES(?,?,?)");
-  insert.bind(1, reference);
-  insert.bind(2, id);
-  insert.bind(3, manifest);
-  insert.exec();
 }
 
 // "/srv/web.tar.gz" -> "web": what an image is called whose source does not say.
@@ -138,27 +102,12 @@ std::vector<std::string> names_of(const LoadedImage& image, const std::string& s
 
 std::vector<LoadedImage> run_worker(const std::string& source, const std::string& state) {
   Fd source_fd = open_file(source, O_RDONLY);
-  Fd store = open_file(state, O_RDONLY | O_DIRECTORY);
-  Fd nothing = open_file("/dev/null", O_RDONLY);
-  int ends[2];
-  if (::pipe2(ends, O_CLOEXEC) != 0) throw Error::from_errno("pipe");
-  Fd read_end(ends[0]), write_end(ends[1]);
-  SpawnOptions options;
-  options.argv = {own_program("pcompose-images"), "load"};
-  options.environment = {"LC_ALL=C.UTF-8", "PATH=/usr/bin:/bin"};
-  options.fds = {{nothing.get(), STDIN_FILENO},
-                 {source_fd.get(), kSourceFd},
-                 {store.get(), kStoreFd},
-                 {write_end.get(), kReportFd}};
-  Child child = spawn(options);
-  write_end.reset();
-  std::string report = read_all(read_end.get(), kMaxReportBytes);
-  ExitStatus status = child.wait();
-  if (auto signal = status.signal()) {
-    throw Error(fmt::format("pcompose-images was ended by signal {}", *signal))
-        .hint("nothing was recorded: load again");
-  }
-  return read_report(report);
+  struct Reader final : ReportReader {
+    std::vector<LoadedImage> images;
+    void loaded(LoadedImage&& image) override { images.push_back(std::move(image)); }
+  } reader;
+  run_image_worker("load", source_fd, state, reader);
+  return std::move(reader.images);
 }
 
 }  // namespace
@@ -208,6 +157,7 @@ std::vector<ImageTag> ImageStore::tags() {
 
 std::vector<std::string> ImageStore::load(const std::string& source, const std::string& name) {
   std::string given = name.empty() ? "" : normalise_reference(name);
+  StoreLock lock(state_, StoreLock::Kind::shared);
   std::vector<LoadedImage> images;
   try {
     images = run_worker(source, state_);

@@ -118,7 +118,8 @@ void LayerLoader::run() {
 
 }  // namespace
 
-std::vector<LoadedImage> load_images(Fd source, LayerStore& store, const Platform& platform) {
+std::vector<LoadedImage> load_images(Fd source, LayerStore& store, const DocumentStore& documents,
+                                     const Platform& platform) {
   store.remove_stale();
   auto blobs = open_source(std::move(source), store);
   std::vector<SourceImage> images = read_source(*blobs, platform);
@@ -129,6 +130,7 @@ std::vector<LoadedImage> load_images(Fd source, LayerStore& store, const Platfor
   loader.run();
   std::vector<LoadedImage> out;
   for (SourceImage& image : images) {
+    documents.keep(image.config_digest.substr(7), image.config);
     LoadedImage loaded{image.references, image.manifest, image.config_digest, image.config, {}};
     for (const SourceLayer& layer : image.layers)
       loaded.layers.push_back({layer.chain_id, layer.diff_id, loader.size(layer.chain_id)});

@@ -55,24 +55,6 @@ SourceImage read_docker_image(BlobSource& source, const json::value& value) {
 
 }  // namespace
 
-Platform Platform::host() {
-#if defined(__x86_64__)
-  return {"linux", "amd64"};
-#elif defined(__aarch64__)
-  return {"linux", "arm64"};
-#elif defined(__riscv) && __riscv_xlen == 64
-  return {"linux", "riscv64"};
-#elif defined(__powerpc64__) && defined(__LITTLE_ENDIAN__)
-  return {"linux", "ppc64le"};
-#elif defined(__s390x__)
-  return {"linux", "s390x"};
-#elif defined(__arm__)
-  return {"linux", "arm"};
-#else
-  return {"linux", "386"};
-#endif
-}
-
 void number_layers(SourceImage& image) {
   ImageDocument document = parse_image_document(image.config);
   if (document.diff_ids.size() != image.layers.size()) {

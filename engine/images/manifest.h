@@ -6,15 +6,9 @@
 #include <vector>
 
 #include "engine/images/blob_source.h"
+#include "engine/images/platform.h"
 
 namespace pcompose::engine {
-
-struct Platform {
-  std::string os;
-  std::string architecture;  // Go's names: amd64, arm64
-
-  static Platform host();
-};
 
 struct SourceLayer {
   std::string path;      // in the source

@@ -29,22 +29,70 @@ LoadedImage read_image(const json::object& object) {
   return image;
 }
 
-unsigned digit_value(char c) { return static_cast<unsigned>(c <= '9' ? c - '0' : c - 'a' + 10); }
-
-}  // namespace
-
-std::string report_line(const LoadedImage& image) {
+json::object write_image(const LoadedImage& image) {
   json::array layers;
   for (const LoadedLayer& layer : image.layers) {
     layers.push_back(json::object{
         {"chain_id", layer.chain_id}, {"diff_id", layer.diff_id}, {"size", layer.size}});
   }
-  json::object object{{"references", json::value_from(image.references)},
-                      {"manifest", image.manifest},
-                      {"config_digest", image.config_digest},
-                      {"config", image.config},
-                      {"layers", std::move(layers)}};
-  return json::serialize(object) + "\n";
+  return {{"references", json::value_from(image.references)},
+          {"manifest", image.manifest},
+          {"config_digest", image.config_digest},
+          {"config", image.config},
+          {"layers", std::move(layers)}};
+}
+
+LayerProgress read_progress(const json::object& object) {
+  LayerProgress out;
+  out.digest = object.at("digest").as_string();
+  int64_t state = object.at("state").as_int64();
+  if (state < 0 || state > static_cast<int64_t>(LayerProgress::State::done))
+    throw Error("the report of pcompose-images holds an unknown state");
+  out.state = static_cast<LayerProgress::State>(state);
+  out.received = object.at("received").as_int64();
+  out.size = object.at("size").as_int64();
+  return out;
+}
+
+PulledImage read_pulled(const json::object& object) {
+  PulledImage out;
+  out.index = object.at("index").to_number<size_t>();
+  int64_t outcome = object.at("outcome").as_int64();
+  if (outcome < 0 || outcome > static_cast<int64_t>(PulledImage::Outcome::failed))
+    throw Error("the report of pcompose-images holds an unknown outcome");
+  out.outcome = static_cast<PulledImage::Outcome>(outcome);
+  out.reference = object.at("reference").as_string();
+  out.error = object.at("error").as_string();
+  out.hint = object.at("hint").as_string();
+  if (const json::value* image = object.if_contains("image"))
+    out.image = read_image(image->as_object());
+  return out;
+}
+
+unsigned digit_value(char c) { return static_cast<unsigned>(c <= '9' ? c - '0' : c - 'a' + 10); }
+
+}  // namespace
+
+std::string report_line(const LoadedImage& image) {
+  return json::serialize(write_image(image)) + "\n";
+}
+
+std::string report_line(const LayerProgress& progress) {
+  json::object object{{"digest", progress.digest},
+                      {"state", static_cast<int>(progress.state)},
+                      {"received", progress.received},
+                      {"size", progress.size}};
+  return json::serialize(json::object{{"layer", std::move(object)}}) + "\n";
+}
+
+std::string report_line(const PulledImage& image) {
+  json::object object{{"index", image.index},
+                      {"outcome", static_cast<int>(image.outcome)},
+                      {"reference", image.reference},
+                      {"error", image.error},
+                      {"hint", image.hint}};
+  if (image.outcome == PulledImage::Outcome::pulled) object["image"] = write_image(image.image);
+  return json::serialize(json::object{{"pulled", std::move(object)}}) + "\n";
 }
 
 std::string report_done() { return "{\"done\":true}\n"; }
@@ -53,21 +101,41 @@ std::string report_error(const std::string& message, const std::string& hint) {
   return json::serialize(json::object{{"error", message}, {"hint", hint}}) + "\n";
 }
 
-std::vector<LoadedImage> read_report(std::string_view lines) {
-  std::vector<LoadedImage> images;
-  while (!lines.empty()) {
-    size_t end = lines.find('\n');
-    if (end == std::string_view::npos) break;  // it died while it wrote
-    json::value value = parse_json(lines.substr(0, end), "the report of pcompose-images");
-    const json::object& object = value.as_object();
-    lines.remove_prefix(end + 1);
-    if (object.contains("done")) return images;
-    if (const json::value* error = object.if_contains("error")) {
-      std::string hint(object.at("hint").as_string());
-      throw Error(std::string(error->as_string())).hint(std::move(hint));
-    }
-    images.push_back(read_image(object));
+void ReportReader::line(std::string_view text) {
+  json::value value = parse_json(text, "the report of pcompose-images");
+  const json::object& object = value.as_object();
+  if (object.contains("done")) {
+    done_ = true;
+  } else if (const json::value* error = object.if_contains("error")) {
+    std::string hint(object.at("hint").as_string());
+    throw Error(std::string(error->as_string())).hint(std::move(hint));
+  } else if (const json::value* layer = object.if_contains("layer")) {
+    progress(read_progress(layer->as_object()));
+  } else if (const json::value* image = object.if_contains("pulled")) {
+    pulled(read_pulled(image->as_object()));
+  } else {
+    loaded(read_image(object));
   }
+}
+
+void ReportReader::add(std::string_view text) {
+  rest_ += text;
+  size_t begin = 0;
+  for (size_t end = rest_.find('\n'); end != std::string::npos; end = rest_.find('\n', begin)) {
+    line(std::string_view(rest_).substr(begin, end - begin));
+    begin = end + 1;
+  }
+  rest_.erase(0, begin);
+  if (rest_.size() > kMaxReportBytes) throw Error("the report of pcompose-images is too long");
+}
+
+std::vector<LoadedImage> read_report(std::string_view lines) {
+  struct Reader final : ReportReader {
+    std::vector<LoadedImage> images;
+    void loaded(LoadedImage&& image) override { images.push_back(std::move(image)); }
+  } reader;
+  reader.add(lines);
+  if (reader.done()) return std::move(reader.images);
   throw Error("pcompose-images ended before its work was done")
       .hint("nothing was recorded: load again");
 }

@@ -8,8 +8,11 @@
 
 namespace pcompose::engine {
 
-// Descriptors of `pcompose-images load`.
+// Descriptors of pcompose-images. `load`:
 constexpr int kSourceFd = 3;  // a directory or a file
+// `pull`:
+constexpr int kRequestFd = 3;  // pull_request.h
+// Both:
 constexpr int kStoreFd = 4;   // the root's state directory
 constexpr int kReportFd = 5;  // one JSON object a line, the last one says "done" or "error"
 
@@ -29,9 +32,50 @@ struct LoadedImage {
   std::vector<LoadedLayer> layers;      // bottom first
 };
 
+// How far a layer is.
+struct LayerProgress {
+  enum class State { waiting, downloading, present, done };
+  std::string digest;  // of the blob, 64 hexadecimal digits
+  State state = State::waiting;
+  int64_t received = 0;  // bytes of the blob
+  int64_t size = 0;
+};
+
+// What became of one image of a PullRequest.
+struct PulledImage {
+  enum class Outcome { pulled, current, failed };
+  size_t index = 0;  // in PullRequest::images
+  Outcome outcome = Outcome::failed;
+  std::string reference;  // of the candidate that it came from; what the store calls it
+  LoadedImage image;      // where it was pulled
+  std::string error, hint;
+};
+
 std::string report_line(const LoadedImage& image);
+std::string report_line(const LayerProgress& progress);
+std::string report_line(const PulledImage& image);
 std::string report_done();
 std::string report_error(const std::string& message, const std::string& hint);
+
+// Takes lines of a report as they come.
+class ReportReader {
+ public:
+  virtual ~ReportReader() = default;
+  // All lines of a report that begin in `text`; what is left of the last one comes again. Throws
+  // the worker's Error.
+  void add(std::string_view text);
+  [[nodiscard]] bool done() const { return done_; }
+
+ protected:
+  virtual void loaded(LoadedImage&& /*image*/) {}
+  virtual void progress(const LayerProgress& /*progress*/) {}
+  virtual void pulled(PulledImage&& /*image*/) {}
+
+ private:
+  void line(std::string_view text);
+  std::string rest_;
+  bool done_ = false;
+};
 
 // All lines. Throws the worker's Error, or one that says that the report is cut off.
 std::vector<LoadedImage> read_report(std::string_view lines);

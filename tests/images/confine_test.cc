@@ -22,7 +22,8 @@ int confined(const std::string& store, const std::string& source, Body&& body) {
   if (pid == 0) {
     Fd store_fd = open_file(store, O_RDONLY | O_DIRECTORY);
     Fd source_fd = open_file(source, O_RDONLY);
-    if (confine({store_fd.get()}, source_fd) == Confinement::none) ::_exit(77);
+    if (confine({{store_fd.get()}, {source_fd.get()}, Network::none}) == Confinement::none)
+      ::_exit(77);
     ::_exit(body());
   }
   int status = 0;
