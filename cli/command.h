@@ -51,6 +51,9 @@ void add_logs(CLI::App& app, Globals& globals, Run& run);
 void add_exec(CLI::App& app, Globals& globals, Run& run);
 void add_config(CLI::App& app, Globals& globals, Run& run);
 void add_image(CLI::App& app, Globals& globals, Run& run);
+void add_images(CLI::App& app, Globals& globals, Run& run);
+void add_pull(CLI::App& app, Globals& globals, Run& run);
+void add_login(CLI::App& app, Run& run);
 void add_version(CLI::App& app, Run& run);
 
 // Takes service, command and arguments of `exec` off the end of the arguments: an option there is

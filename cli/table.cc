@@ -32,6 +32,10 @@ std::string format_table(const std::vector<std::vector<std::string>>& rows) {
   return out;
 }
 
+std::string megabytes(int64_t bytes) {
+  return fmt::format("{:.1f}MB", static_cast<double>(bytes) / 1e6);
+}
+
 std::string words_of_duration(long s) {
   if (s < 1) return "Less than a second";
   if (s == 1) return "1 second";

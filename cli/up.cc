@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "cli/attach.h"
 #include "cli/command.h"
+#include "cli/image_pull.h"
 #include "compose/graph.h"
 #include "compose/json.h"
 #include "scheduler/control_client.h"
@@ -20,27 +21,14 @@ struct UpFlags {
   bool remove_orphans = false, no_start = false;
   std::vector<std::string> scales;  // S=N
   int timeout = -1, wait_timeout = -1;
+  std::string pull;
+  bool quiet_pull = false;
   LogFormat logs;
   bool abort_on_exit = false, abort_on_failure = false, attach_dependencies = false;
   std::string exit_code_from;
   std::vector<std::string> attach, no_attach;
   std::vector<std::string> services;
 };
-
-// Every missing image at once, before anything is touched.
-void require_images(const Roots& roots, const compose::Project& project) {
-  std::vector<std::string> references;
-  for (const auto& [name, s] : project.services) references.push_back(s.image);
-  auto missing = scheduler::missing_images(roots, references);
-  std::vector<Diagnostic> diagnostics;
-  for (const auto& [name, s] : project.services) {
-    if (std::find(missing.begin(), missing.end(), s.image) == missing.end()) continue;
-    diagnostics.push_back(
-        {s.origin("image"), "services." + name + ".image",
-         "there is no image " + s.image + " here; load it: pcompose image load FILE|DIR"});
-  }
-  if (!diagnostics.empty()) throw ComposeError(std::move(diagnostics));
-}
 
 // S=N: so many replicas of S, whatever the file says.
 void apply_scales(compose::Project& project, const std::vector<std::string>& scales) {
@@ -106,7 +94,12 @@ int up(const Globals& globals, const UpFlags& flags) {
   compose::Project project = load_project(globals, flags.services);
   Roots roots = Roots::from_environment();
   apply_scales(project, flags.scales);
-  require_images(roots, project);
+  // Before anything is touched.
+  provide_images(
+      globals, roots,
+      select_services(project, flags.services,
+                      flags.no_deps ? compose::Dependencies::without : compose::Dependencies::with),
+      flags.pull, flags.quiet_pull ? PullProgress::Style::quiet : PullProgress::style_for(globals));
   scheduler::ControlClient client(roots, project.name);
   WallTime began = std::chrono::system_clock::now();
   Progress progress(globals);
@@ -132,6 +125,10 @@ void add_up(CLI::App& app, Globals& globals, Run& run) {
   c->add_flag("--no-recreate", flags->no_recreate, "Only start containers that exist")
       ->excludes(force);
   c->add_flag("--no-deps", flags->no_deps, "Leave out what the services depend on");
+  c->add_option("--pull", flags->pull, "always, missing, never or build, instead of the file's")
+      ->check(CLI::IsMember({"always", "missing", "never", "build", "policy"}))
+      ->transform([](const std::string& text) { return text == "policy" ? "" : text; });
+  c->add_flag("--quiet-pull", flags->quiet_pull, "Pull without progress");
   c->add_flag("--no-start", flags->no_start, "Create only");
   c->add_flag("--remove-orphans", flags->remove_orphans,
               "Remove containers of services the file does not have");

@@ -107,6 +107,14 @@ std::vector<ContainerRow> StateStore::containers(const std::string& project) {
   return out;
 }
 
+std::map<std::string, std::string> StateStore::images_in_use() {
+  SQLite::Statement query(db_.get(),
+                          "SELECT image_id, min(name) FROM containers GROUP BY image_id");
+  std::map<std::string, std::string> out;
+  while (query.executeStep()) out[query.getColumn(0).getString()] = query.getColumn(1).getString();
+  return out;
+}
+
 std::optional<ProjectRow> StateStore::project(const std::string& name) {
   SQLite::Statement query(
       db_.get(), "SELECT name, json, working_dir, config_files FROM projects WHERE name=?");

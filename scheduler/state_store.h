@@ -57,6 +57,9 @@ class StateStore {
 
   // By service, then number. Rows of another boot come as exited.
   [[nodiscard]] std::vector<ContainerRow> containers(const std::string& project);
+  // Of all projects: the ids of the images that containers are made of, with a container's name
+  // each.
+  [[nodiscard]] std::map<std::string, std::string> images_in_use();
   [[nodiscard]] std::optional<ProjectRow> project(const std::string& name);
   [[nodiscard]] std::vector<ProjectRow> projects();  // by name
   void put(const ProjectRow& row);

@@ -1,0 +1,155 @@
+#include "scheduler/images.h"
+
+#include <algorithm>
+#include <charconv>
+#include <cstdlib>
+
+#include <fmt/format.h>
+
+#include "base/error.h"
+#include "engine/images/credentials.h"
+#include "scheduler/state_store.h"
+
+namespace pcompose::scheduler {
+namespace {
+
+using Kind = PullPolicy::Kind;
+
+// "1w2d12h": compose-spec, "pull_policy", every_<duration>.
+std::chrono::seconds period(const std::string& text, const std::string& policy) {
+  std::chrono::seconds out{};
+  const char *at = text.data(), *end = text.data() + text.size();
+  while (at < end) {
+    int64_t number = 0;
+    auto [stop, error] = std::from_chars(at, end, number);
+    size_t unit = stop < end ? std::string_view("smhdw").find(*stop) : std::string_view::npos;
+    if (error != std::errc() || unit == std::string_view::npos || number < 0 || number > 1'000'000)
+      throw Error("pull_policy: " + policy + " is no period")
+          .hint("for example every_12h, every_2d");
+    static constexpr int64_t kSeconds[] = {1, 60, 3600, 86400, 604800};
+    out += std::chrono::seconds(number * kSeconds[unit]);
+    at = stop + 1;
+  }
+  if (text.empty()) throw Error("pull_policy: " + policy + " is no period");
+  return out;
+}
+
+bool wants_pull(engine::ImageStore& store, const engine::ImageWish& wish, PullPolicy policy) {
+  switch (policy.kind) {
+    case Kind::always:
+      return true;
+    case Kind::never:
+    case Kind::build:
+      return false;
+    case Kind::missing:
+      return !store.has(wish);
+    case Kind::every: {
+      auto checked = store.checked(wish.reference);
+      return !store.has(wish) || !checked ||
+             std::chrono::system_clock::now() - *checked >= policy.every;
+    }
+  }
+  return false;
+}
+
+std::string default_platform() {
+  const char* value = std::getenv("DOCKER_DEFAULT_PLATFORM");
+  return value == nullptr ? "" : value;
+}
+
+}  // namespace
+
+PullPolicy PullPolicy::parse(const std::string& text) {
+  if (text.empty() || text == "missing" || text == "if_not_present" || text == "refresh")
+    return {Kind::missing, {}};
+  if (text == "always") return {Kind::always, {}};
+  if (text == "never") return {Kind::never, {}};
+  if (text == "build") return {Kind::build, {}};
+  if (text == "daily") return {Kind::every, std::chrono::days(1)};
+  if (text == "weekly") return {Kind::every, std::chrono::weeks(1)};
+  if (text.starts_with("every_")) return {Kind::every, period(text.substr(6), text)};
+  throw Error("\"" + text + "\" is no pull policy")
+      .hint("always, missing, if_not_present, never, build, daily, weekly or every_<period>");
+}
+
+std::vector<NeededImage> images_to_pull(const Roots& roots, const compose::Project& project,
+                                        const std::string& policy) {
+  Database db(roots.database());
+  engine::ImageStore store(db, roots);
+  std::vector<NeededImage> out;
+  for (const auto& [name, service] : project.services) {
+    if (service.image.empty()) continue;
+    engine::ImageWish wish{service.image,
+                           service.platform.empty() ? default_platform() : service.platform};
+    PullPolicy chosen;
+    try {
+      chosen = PullPolicy::parse(policy.empty() ? service.pull_policy : policy);
+      if (!wants_pull(store, wish, chosen)) continue;
+    } catch (Error& e) {
+      throw e.at(service.origin("image"));
+    }
+    auto known = std::ranges::find_if(out, [&](const NeededImage& n) {
+      return n.wish.reference == wish.reference && n.wish.platform == wish.platform;
+    });
+    if (known == out.end()) known = out.insert(out.end(), NeededImage{wish, {}});
+    known->services.push_back(name);
+  }
+  return out;
+}
+
+std::vector<engine::ImageResult> pull_images(const Roots& roots,
+                                             const std::vector<engine::ImageWish>& wishes,
+                                             engine::PullListener& listener) {
+  Database db(roots.database());
+  return engine::ImageStore(db, roots).pull(wishes, listener);
+}
+
+std::string log_in(const Roots& roots, const std::string& registry, const std::string& username,
+                   const std::string& password) {
+  Database db(roots.database());
+  engine::ImageStore(db, roots).verify_login(registry, username, password);
+  std::string file = engine::login_file();
+  engine::write_login(file, registry, {username, password, "", ""});
+  return file;
+}
+
+bool log_out(const std::string& registry) {
+  return engine::remove_login(engine::login_file(), registry);
+}
+
+ImageDetails inspect_image(const Roots& roots, const std::string& reference) {
+  Database db(roots.database());
+  engine::ImageStore store(db, roots);
+  auto image = store.find(reference);
+  if (!image) throw Error("no such image: " + reference);
+  ImageDetails out{*image, {}, {}, store.raw_config(image->id).value_or("")};
+  for (const std::string& name : store.names(image->id)) {
+    out.names.push_back(engine::familiar_reference(name));
+    std::string manifest = store.manifest(name);
+    std::string familiar = out.names.back();
+    size_t colon = familiar.rfind(':');
+    bool tagged = colon != std::string::npos && !familiar.substr(colon).contains('/');
+    if (!manifest.empty())
+      out.digests.push_back((tagged ? familiar.substr(0, colon) : familiar) + "@" + manifest);
+  }
+  return out;
+}
+
+void tag_image(const Roots& roots, const std::string& reference, const std::string& name) {
+  Database db(roots.database());
+  engine::ImageStore(db, roots).tag(reference, name);
+}
+
+engine::Removal remove_image(const Roots& roots, const std::string& reference,
+                             engine::Force force) {
+  Database db(roots.database());
+  return engine::ImageStore(db, roots).remove(reference, StateStore(db, boot_id()).images_in_use(),
+                                              force);
+}
+
+engine::Removal prune_images(const Roots& roots, engine::Prune what) {
+  Database db(roots.database());
+  return engine::ImageStore(db, roots).prune(StateStore(db, boot_id()).images_in_use(), what);
+}
+
+}  // namespace pcompose::scheduler
