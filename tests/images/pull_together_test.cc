@@ -1,0 +1,122 @@
+// Whole programs that pull at once, or are killed while they do.
+#include <csignal>
+#include <fcntl.h>
+#include <thread>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/process.h"
+#include "tests/images/pull_fixture.h"
+
+namespace pcompose::engine {
+namespace {
+
+using fixture::Registry;
+
+class Together : public PullTest {
+ protected:
+  // `pcompose pull` of a compose file, in a session of its own.
+  Child start() {
+    std::vector<std::string> environment = current_environment();
+    std::erase_if(environment,
+                  [](const std::string& v) { return v.starts_with("PCOMPOSE_ROOT="); });
+    environment.push_back("PCOMPOSE_ROOT=" + roots_.state);
+    Fd nothing = open_file("/dev/null", O_RDWR);
+    Fd log = open_file(directory_ / "log", O_WRONLY | O_CREAT | O_APPEND, 0600);
+    return spawn({.argv = {own_program("pcompose"), "-f", directory_ / "compose.yaml", "pull"},
+                  .environment = environment,
+                  .fds = {{nothing.get(), 0}, {log.get(), 1}, {log.get(), 2}},
+                  .session = Session::own,
+                  .directory = ""});
+  }
+  std::string log() { return read_file(directory_ / "log"); }
+
+  // `count` images with a layer in common; a compose file with a service for each.
+  void publish(const Registry& registry, int count, size_t noise) {
+    std::string file = "services:\n";
+    for (int i = 0; i < count; ++i) {
+      std::string name = fmt::format("app{}", i);
+      layout(name, {noise, 1000 + noise / 3});
+      registry.push(directory_ / name, name);
+      file += fmt::format("  {0}:\n    image: {1}/{0}\n", name, registry.host());
+    }
+    write("compose.yaml", file);
+  }
+};
+
+// Digests of what the registry has: a push may compress anew.
+std::vector<std::string> published_blobs(const Registry& registry, int count) {
+  std::vector<std::string> out;
+  for (int i = 0; i < count; ++i) {
+    std::string text = fixture::run_program({"skopeo", "inspect", "--raw", "--tls-verify=false",
+                                             fmt::format("docker://{}/app{}", registry.host(), i)});
+    json::value manifest = json::parse(text);
+    out.emplace_back(manifest.at("config").at("digest").as_string());
+    for (const json::value& layer : manifest.at("layers").as_array())
+      out.emplace_back(layer.at("digest").as_string());
+  }
+  return out;
+}
+
+TEST_F(Together, TwoProcessesFetchEachBlobOnce) {
+  Registry registry(directory_ / "registry");
+  publish(registry, 5, 3'000'000);
+  auto blobs = published_blobs(registry, 5);
+  std::map<std::string, int> before;
+  for (const std::string& digest : blobs) before[digest] = registry.blob_gets(digest);
+  Child first = start(), second = start();
+  EXPECT_EQ(first.wait().code(), 0) << log();
+  EXPECT_EQ(second.wait().code(), 0) << log();
+  for (const std::string& digest : blobs)
+    EXPECT_EQ(registry.blob_gets(digest) - before[digest], 1) << digest;
+  EXPECT_EQ(store_.tags().size(), 5U);
+}
+
+TEST_F(Together, KilledAtAnyMomentTheNextPullSucceeds) {
+  Registry registry(directory_ / "registry");
+  publish(registry, 2, 20'000'000);
+  std::mt19937 random(11);
+  int killed = 0;
+  for (int i = 0; i < 20; ++i) {
+    Child child = start();
+    std::this_thread::sleep_for(std::chrono::milliseconds(10 + random() % 400));
+    // Everybody in its session: the client and the worker.
+    ::kill(-child.pid(), SIGKILL);
+    if (child.wait().signal()) ++killed;
+    for (const std::string& layer : layer_directories()) {
+      if (layer.starts_with(".tmp-")) continue;
+      EXPECT_TRUE(fs::exists(roots_.state + "/layers/" + layer + "/layer.json")) << layer;
+    }
+    if (store_.tags().size() == 2) {  // or there would be nothing to do
+      for (const ImageTag& tag : store_.tags()) store_.remove(tag.reference, {}, Force::no);
+    }
+  }
+  EXPECT_GT(killed, 5);
+  Child last = start();
+  EXPECT_EQ(last.wait().code(), 0) << log();
+  ASSERT_EQ(store_.tags().size(), 2U);
+  for (const ImageTag& tag : store_.tags()) {
+    auto image = store_.find(tag.reference);
+    ASSERT_TRUE(image);
+    EXPECT_EQ(image->layers.size(), 2U);
+    EXPECT_TRUE(content(*image, "last").starts_with("app"));
+  }
+  for (const std::string& layer : layer_directories()) EXPECT_FALSE(layer.starts_with(".tmp-"));
+}
+
+TEST_F(Together, WhatIsHereNeedsNoNetwork) {
+  {
+    Registry registry(directory_ / "registry");
+    publish(registry, 1, 1000);
+    ASSERT_EQ(start().wait().code(), 0) << log();
+  }
+  std::string file = read_file(directory_ / "compose.yaml");
+  std::string tagged = file.substr(0, file.size() - 1) + ":latest\n    pull_policy: ";
+  write("compose.yaml", tagged + "never\n");
+  EXPECT_EQ(start().wait().code(), 0) << log();
+  write("compose.yaml", tagged + "always\n");
+  EXPECT_EQ(start().wait().code(), 1);
+}
+
+}  // namespace
+}  // namespace pcompose::engine
