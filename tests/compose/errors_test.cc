@@ -123,8 +123,8 @@ TEST(Warnings, NameAnUnsetVariableOnce) {
 TEST(Unsupported, CanBeAWarning) {
   LoadOptions options = options_in("/p");
   options.unsupported = Unsupported::warn;
-  Project p = load(
-      options, FakeFiles({{"/p/compose.yaml", "services: {a: {image: x, runtime: crun}}\n"}}));
+  Project p =
+      load(options, FakeFiles({{"/p/compose.yaml", "services: {a: {image: x, runtime: crun}}\n"}}));
   EXPECT_EQ(p.warnings.size(), 1U);
 }
 
