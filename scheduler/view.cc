@@ -1,7 +1,9 @@
 #include "scheduler/view.h"
 
 #include <algorithm>
+#include <chrono>
 #include <fcntl.h>
+#include <thread>
 #include <unistd.h>
 
 #include "base/json.h"
@@ -57,6 +59,28 @@ bool hold_against_kernel(const std::string& run, ContainerRow& row) {
   return status.has_value();
 }
 
+struct HeldRow {
+  ContainerRow row;
+  bool unsettled = false;
+};
+
+// A process is gone a moment before its keeper has written down how it ended: that moment is waited
+// for, a tenth of a second at most.
+std::vector<HeldRow> held_rows(StateStore& store, const std::string& run,
+                               const std::string& project) {
+  for (int attempt = 0;; ++attempt) {
+    std::vector<HeldRow> out;
+    bool settled = true;
+    for (auto& row : store.containers(project)) {
+      bool known = hold_against_kernel(run, row);
+      settled = settled && known;
+      out.push_back({std::move(row), !known});
+    }
+    if (settled || attempt == 10) return out;
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  }
+}
+
 }  // namespace
 
 std::vector<ContainerView> view_project(const Roots& roots, const std::string& project) {
@@ -68,10 +92,10 @@ std::vector<ContainerView> view_project(const Roots& roots, const std::string& p
   engine::ImageStore images(db, roots);
   std::map<std::string, std::string> network_names;
   for (const auto& n : networks.networks()) network_names[n.id] = n.name;
-  for (auto& row : store.containers(project)) {
+  for (auto& held : held_rows(store, roots.project_run(project), project)) {
     ContainerView view;
-    view.row = std::move(row);
-    view.unsettled = !hold_against_kernel(roots.project_run(project), view.row);
+    view.row = std::move(held.row);
+    view.unsettled = held.unsettled;
     compose::Service service = compose::service_from_json(json::parse(view.row.service_json));
     view.labels = service.labels;
     view.log_directory = roots.state + "/containers/" + view.row.id + "/log";

@@ -1,5 +1,4 @@
 #include <algorithm>
-#include <linux/ioprio.h>
 #include <linux/sched.h>
 
 #include <fmt/format.h>
@@ -94,10 +93,9 @@ Scheduler parse_scheduler(const JsonNode& node) {
 }
 
 IoPriority parse_io_priority(const JsonNode& node) {
+  // ioprio_set(2); newer versions of linux/ioprio.h are no C++ (a parameter called class).
   static constexpr std::pair<const char*, int> kClasses[] = {
-      {"IOPRIO_CLASS_RT", IOPRIO_CLASS_RT},
-      {"IOPRIO_CLASS_BE", IOPRIO_CLASS_BE},
-      {"IOPRIO_CLASS_IDLE", IOPRIO_CLASS_IDLE}};
+      {"IOPRIO_CLASS_RT", 1}, {"IOPRIO_CLASS_BE", 2}, {"IOPRIO_CLASS_IDLE", 3}};
   IoPriority p;
   p.io_class = name_to(node, "class", node.needed_text("class"), kClasses);
   p.priority = node.number<int>("priority").value_or(0);
