@@ -132,6 +132,12 @@ engine::Capabilities all_capabilities() {
   return {.bounding = kAll, .effective = kAll, .permitted = kAll};
 }
 
+bool asks_for_mknod(const compose::Service& service) {
+  return service.privileged || std::ranges::any_of(service.cap_add, [](const std::string& name) {
+           return is_all(name) || engine::runtime::capability_number(name) == CAP_MKNOD;
+         });
+}
+
 engine::Capabilities capabilities_of(const compose::Service& service) {
   CapabilitySet set = capability_set(service);
   return {.bounding = set, .effective = set, .permitted = set};

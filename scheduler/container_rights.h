@@ -2,7 +2,6 @@
 // process, system settings, devices, resources. Errors name the place in the file.
 #pragma once
 
-#include <functional>
 #include <string>
 #include <vector>
 
@@ -16,6 +15,8 @@ namespace pcompose::scheduler {
 engine::Capabilities capabilities_of(const compose::Service& service);
 
 engine::Capabilities all_capabilities();
+// True where the file itself asks for CAP_MKNOD.
+bool asks_for_mknod(const compose::Service& service);
 
 // What security_opt asks for.
 struct SecurityOptions {
@@ -37,7 +38,7 @@ std::string seccomp_of(const compose::Service& service, const std::string& proje
 // Reads the host's device nodes. Throws Error.
 void apply_rights(const compose::Service& service, engine::ContainerSpec& spec);
 
-// The rules for the devices that the service may make and open: Docker's default ones and its own.
+// The rules for devices that the service has besides the default ones (engine/cgroup.h).
 std::vector<engine::DeviceRule> device_rules_of(const compose::Service& service,
                                                 const std::vector<engine::Device>& devices);
 

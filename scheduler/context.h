@@ -15,6 +15,7 @@
 #include "engine/spec.h"
 #include "netns/dns_server.h"
 #include "netns/networks.h"
+#include "scheduler/container_rights.h"
 #include "scheduler/materials.h"
 #include "scheduler/name_table.h"
 #include "scheduler/state_store.h"
@@ -67,7 +68,7 @@ struct Context {
   [[nodiscard]] engine::Capabilities without_unguarded_mknod(
       engine::Capabilities set, const compose::Service& service) const {
     constexpr engine::CapabilitySet kMknod = engine::CapabilitySet{1} << 27U;  // linux/capability.h
-    if (cgroups->has_device_rules() || service.privileged || !service.cap_add.empty()) return set;
+    if (cgroups->has_device_rules() || asks_for_mknod(service)) return set;
     for (auto* s : {&set.bounding, &set.effective, &set.permitted}) *s &= ~kMknod;
     return set;
   }
