@@ -43,9 +43,16 @@ void write_file(const std::string& path, const GrantFile& file) {
 }  // namespace
 
 Task<std::vector<Fd>> Grants::make(std::vector<GrantFile> files) {
-  co_return co_await thread_.run([this, files = std::move(files)] {
-    if (!apart_) leave_the_host();
-    apart_ = true;
+  if (!thread_) {
+    auto thread = std::make_unique<LoopThread>("grants");
+    co_await thread->run([] {
+      leave_the_host();
+      return 0;
+    });
+    // Two may have begun at once: each has left the host, one is kept.
+    if (!thread_) thread_ = std::move(thread);
+  }
+  co_return co_await thread_->run([this, files = std::move(files)] {
     Scratch scratch(directory_);
     std::vector<Fd> trees;
     for (size_t i = 0; i < files.size(); ++i) {

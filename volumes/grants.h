@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -21,7 +22,7 @@ struct GrantFile {
 class Grants {
  public:
   // `directory`: an existing directory, whose content the thread's mounts hide.
-  explicit Grants(std::string directory) : directory_(std::move(directory)), thread_("grants") {}
+  explicit Grants(std::string directory) : directory_(std::move(directory)) {}
 
   // A detached mount of each file, read-only, in ramfs (tmpfs may be swapped out:
   // filesystems/ramfs-rootfs-initramfs.rst of the kernel). The content goes with the last mount.
@@ -30,8 +31,7 @@ class Grants {
 
  private:
   std::string directory_;
-  bool apart_ = false;
-  LoopThread thread_;
+  std::unique_ptr<LoopThread> thread_;  // where somebody has asked; in the namespace
 };
 
 }  // namespace pcompose::volumes
