@@ -74,6 +74,13 @@ void add_waits(Plan& plan) {
     plan.nodes.push_back({AwaitReady{service}, "--wait", std::move(after)});
 }
 
+void put_values(const json::object& request, Materials& into) {
+  const auto* values = request.if_contains("materials");
+  if (values == nullptr) return;
+  for (const auto& [name, value] : values->as_object())
+    into.put(std::string(name), std::string(value.as_string()));
+}
+
 bool flag(const json::object& request, const char* key) {
   const auto* value = request.if_contains(key);
   return value != nullptr && value->is_bool() && value->as_bool();
@@ -128,10 +135,10 @@ Task<Observed> Supervisor::observe() {
   co_return observed;
 }
 
-Desired Supervisor::desired() {
+Desired Supervisor::desired(const Materials& materials) {
   Desired desired;
   for (const auto& [name, service] : model_.services) {
-    desired.config_hash[name] = materials_.config_hash(service, model_, hash_key_);
+    desired.config_hash[name] = materials.config_hash(service, model_, hash_key_);
     auto image = images_.find(service.image);
     desired.image_id[name] = image ? image->id : "";
   }
@@ -224,17 +231,16 @@ Task<> Supervisor::up(const json::object& request, ProgressSink& progress) {
   options.wait = flag(request, "wait");
   grace_ = seconds(request, "timeout");
   bool dry = flag(request, "dry_run");
-  if (const auto* values = request.if_contains("materials")) {
-    for (const auto& [name, value] : values->as_object())
-      materials_.put(std::string(name), std::string(value.as_string()));
-  }
+  // Theirs only once the plan is known to be possible: a restart until then reads the old ones.
+  Materials materials([](const std::string&, int) {});
+  put_values(request, materials);
   if (hash_key_.empty()) hash_key_ = hash_key(context_.roots.state);
   compose::Project before = model_;
   model_ = wanted;
   Plan plan;
   try {
     Observed observed = co_await observe();
-    plan = plan_up(model_, desired(), observed, options);
+    plan = plan_up(model_, desired(materials), observed, options);
     auto strays = orphans(model_, observed);
     if (!options.remove_orphans && !strays.empty()) {
       std::string names;
@@ -252,6 +258,7 @@ Task<> Supervisor::up(const json::object& request, ProgressSink& progress) {
     progress.line({{"plan", plan.str()}});
     co_return;
   }
+  put_values(request, materials_);
   remember(wanted);
   co_await run_in_time(plan, progress, seconds(request, "wait_timeout"));
 }
@@ -307,11 +314,11 @@ Task<> Supervisor::life(const std::string& verb, const json::object& request,
     plan =
         plan_kill(observed, services, signal_number(std::string(request.at("signal").as_string())));
   if (verb == "start" && flag(request, "wait")) add_waits(plan);
-  if (verb == "start" || verb == "restart") co_await reserve_ports(plan);
   if (flag(request, "dry_run")) {
     progress.line({{"plan", plan.str()}});
     co_return;
   }
+  co_await reserve_ports(plan);
   if (plan.empty() && verb == "kill") progress.line({{"warning", "no container to kill"}});
   co_await run_in_time(plan, progress, seconds(request, "wait_timeout"));
   if (verb == "rm" && flag(request, "volumes")) inherited_volumes_.clear();

@@ -9,6 +9,7 @@
 #include <fmt/format.h>
 
 #include "base/error.h"
+#include "engine/runtime/names.h"
 
 namespace pcompose::scheduler {
 namespace {
@@ -27,6 +28,12 @@ bool has_variable(const std::vector<std::string>& env, std::string_view name) {
   return std::any_of(env.begin(), env.end(), [&](const std::string& e) {
     return e.starts_with(name) && e.size() > name.size() && e[name.size()] == '=';
   });
+}
+
+// As names stand in queries and in the table.
+std::string lower(std::string text) {
+  std::transform(text.begin(), text.end(), text.begin(), ::tolower);
+  return text;
 }
 
 engine::Mount own_file(const std::string& source, const std::string& target) {
@@ -182,7 +189,8 @@ NameTable::Own own_names_of(const compose::Service& service) {
   for (const auto* list : {&service.links, &service.external_links}) {
     for (const std::string& link : *list) {
       size_t colon = link.find(':');
-      if (colon != std::string::npos) own.links[link.substr(colon + 1)] = link.substr(0, colon);
+      if (colon == std::string::npos) continue;  // the name itself
+      own.links[lower(link.substr(colon + 1))] = lower(link.substr(0, colon));
     }
   }
   for (const std::string& text : service.dns) {
@@ -224,17 +232,7 @@ std::optional<Probe> probe_of(const compose::Service& service, const engine::Ima
 }
 
 int signal_number(const std::string& name) {
-  int number = 0;
-  auto [end, error] = std::from_chars(name.data(), name.data() + name.size(), number);
-  if (error == std::errc() && end == name.data() + name.size() && number > 0 && number < NSIG)
-    return number;
-  std::string bare = name.starts_with("SIG") ? name.substr(3) : name;
-  for (int i = 1; i < NSIG; ++i) {
-    const char* known = ::sigabbrev_np(i);
-    if (known != nullptr && bare == known) return i;
-  }
-  int offset = 0;
-  if (std::sscanf(bare.c_str(), "RTMIN+%d", &offset) == 1) return SIGRTMIN + offset;
+  if (auto number = engine::runtime::signal_number(name)) return *number;
   throw Error("no signal is called " + name).hint("write a name such as SIGTERM or a number");
 }
 

@@ -1,12 +1,10 @@
 #include "scheduler/images.h"
 
 #include <algorithm>
-#include <charconv>
 #include <cstdlib>
 
-#include <fmt/format.h>
-
 #include "base/error.h"
+#include "compose/units.h"
 #include "engine/images/credentials.h"
 #include "scheduler/state_store.h"
 
@@ -17,21 +15,9 @@ using Kind = PullPolicy::Kind;
 
 // "1w2d12h": compose-spec, "pull_policy", every_<duration>.
 std::chrono::seconds period(const std::string& text, const std::string& policy) {
-  std::chrono::seconds out{};
-  const char *at = text.data(), *end = text.data() + text.size();
-  while (at < end) {
-    int64_t number = 0;
-    auto [stop, error] = std::from_chars(at, end, number);
-    size_t unit = stop < end ? std::string_view("smhdw").find(*stop) : std::string_view::npos;
-    if (error != std::errc() || unit == std::string_view::npos || number < 0 || number > 1'000'000)
-      throw Error("pull_policy: " + policy + " is no period")
-          .hint("for example every_12h, every_2d");
-    static constexpr int64_t kSeconds[] = {1, 60, 3600, 86400, 604800};
-    out += std::chrono::seconds(number * kSeconds[unit]);
-    at = stop + 1;
-  }
-  if (text.empty()) throw Error("pull_policy: " + policy + " is no period");
-  return out;
+  auto duration = compose::parse_duration(text);
+  if (duration) return std::chrono::duration_cast<std::chrono::seconds>(*duration);
+  throw Error("pull_policy: " + policy + " is no period").hint("for example every_12h, every_2d");
 }
 
 bool wants_pull(engine::ImageStore& store, const engine::ImageWish& wish, PullPolicy policy) {

@@ -7,7 +7,6 @@
 
 #include "base/fd.h"
 #include "compose/project.h"
-#include "engine/keeper_client.h"
 
 namespace pcompose::scheduler {
 

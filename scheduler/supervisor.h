@@ -75,7 +75,7 @@ class Supervisor final : public Runtime {
   bool may_end();
 
   [[nodiscard]] Task<Observed> observe();
-  Desired desired();
+  Desired desired(const Materials& materials);
   Task<> reserve_ports(const Plan& plan);
   Task<> run_plan(const Plan& plan, ProgressSink& progress);
   Task<> run_in_time(const Plan& plan, ProgressSink& progress, std::optional<Duration> limit);
