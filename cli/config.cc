@@ -19,7 +19,8 @@ struct ConfigFlags {
        profiles = false, models = false, environment = false, variables = false, sarif = false;
   bool no_interpolate = false, no_normalize = false, no_paths = false, no_consistency = false,
        no_environment = false;
-  std::string format = "yaml", output, hash, explain;
+  std::string format = "yaml", output, explain;
+  std::vector<std::string> hash;
   std::vector<std::string> names;
 };
 
@@ -72,8 +73,7 @@ int config(const Globals& globals, const ConfigFlags& flags) {
   options.format =
       flags.format == "json" ? compose::ConfigFormat::json : compose::ConfigFormat::yaml;
   options.services = flags.names;
-  if (!flags.hash.empty() && flags.hash != "*")
-    options.services = CLI::detail::split(flags.hash, ',');
+  if (!flags.hash.empty() && flags.hash.front() != "*") options.services = flags.hash;
   options.explain = flags.explain;
   options.resolve_environment = !flags.no_environment;
   options.interpolate = !flags.no_interpolate;
@@ -107,7 +107,9 @@ void add_config(CLI::App& app, Globals& globals, Run& run) {
   c->add_flag("--variables", flags->variables, "The variables that the files name");
   c->add_option("--explain", flags->explain, "Where a value came from: services.web.ports");
   c->add_flag("--sarif", flags->sarif, "All diagnostics as SARIF 2.1.0");
-  c->add_option("--hash", flags->hash, "Hashes of services (a,b), or * for all");
+  c->add_option("--hash", flags->hash, "Hashes of services (a,b), or * for all")
+      ->delimiter(',')
+      ->allow_extra_args(false);
   c->add_flag("--no-interpolate", flags->no_interpolate, "Leave variables as they are");
   c->add_flag("--no-normalize", flags->no_normalize, "Leave short forms as they are");
   c->add_flag("--no-path-resolution", flags->no_paths, "Leave relative paths as they are");

@@ -22,7 +22,15 @@ int logs(const Globals& globals, const LogsFlags& flags) {
       std::from_chars(flags.tail.data(), flags.tail.data() + flags.tail.size(), count);
   if (error == std::errc() && *end == '\0')
     format.tail = count;  // anything else is "all", as docker has it
-  LogPrinter printer(Roots::from_environment(), project_name(globals), flags.services, format);
+  Roots roots = Roots::from_environment();
+  std::string name = project_name(globals);
+  LogPrinter printer(roots, name, flags.services, format);
+  if (auto project = scheduler::stored_project(roots, name); project && flags.services.empty()) {
+    std::vector<std::string> shown;
+    for (const auto& [service, described] : project->services)
+      if (described.attach.value_or(true)) shown.push_back(service);
+    if (shown.size() < project->services.size()) printer.show_only(std::move(shown));
+  }
   printer.print_existing();
   if (!flags.follow) return 0;
   // Ctrl-C ends it with 130 without a handler of ours.

@@ -35,9 +35,11 @@ void apply_scales(compose::Project& project, const std::vector<std::string>& sca
   for (const std::string& text : scales) {
     size_t equals = text.find('=');
     int count = -1;
-    if (equals != std::string::npos)
-      std::from_chars(text.data() + equals + 1, text.data() + text.size(), count);
-    if (count < 0) throw Error("invalid scale \"" + text + "\"").hint("write SERVICE=NUMBER");
+    const char* end = text.data() + text.size();
+    bool whole = equals != std::string::npos &&
+                 std::from_chars(text.data() + equals + 1, end, count).ptr == end;
+    if (!whole || count < 0)
+      throw Error("invalid scale \"" + text + "\"").hint("write SERVICE=NUMBER");
     auto service = project.services.find(text.substr(0, equals));
     if (service == project.services.end())
       throw Error("no such service: " + text.substr(0, equals));

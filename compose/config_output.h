@@ -47,8 +47,10 @@ int run_config(const LoadOptions& options, const ConfigOptions& config, const Fi
                std::ostream& out, std::vector<Diagnostic>& warnings);
 
 // sha256 (hexadecimal) of what a container of the service is made from: the canonical service
-// without positions, scale, depends_on and profiles, and the networks and volumes it uses by their
-// real names. Equal text means that an existing container need not be made anew.
+// without positions and without what says when, how often and from where it is made (scale,
+// depends_on, profiles, build, pull_policy, develop, attach, deploy but for its resources), and the
+// networks and volumes it uses by their real names. Equal text means that an existing container
+// need not be made anew.
 std::string config_hash(const Service& service, const Project& project);
 
 }  // namespace pcompose::compose

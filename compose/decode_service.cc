@@ -107,6 +107,7 @@ Service ServiceDecoder::decode(const Entry& entry) {
   NodeReader reader(node);
   plain_service_fields(reader, out);
   scale(node, out);
+  without_effect(node);
   ports(node, out);
   mounts(node, out);
   tmpfs(node, out);
@@ -182,7 +183,8 @@ void ServiceDecoder::mounts(const Node& node, Service& out) {
     mount.position = item.position();
     mount_options(item, mount);
     std::string path = at_index("volumes", i);
-    if (mount.type == MountType::npipe || mount.type == MountType::cluster)
+    if (mount.type == MountType::npipe || mount.type == MountType::cluster ||
+        mount.type == MountType::image)
       cannot(item, path, fmt::format("the type {}", item.text_of("type")), "bind, volume or tmpfs");
     // "d:/data" is a drive letter in every compose file, whatever the machine.
     constexpr std::string_view cure = "a volume whose name is one letter needs the long form";
@@ -308,6 +310,26 @@ void ServiceDecoder::health(const Node& node, Service& out) {
           fmt::format("{} needs a command after it", health.test.front()));
   }
   out.healthcheck = std::move(health);
+}
+
+// What says how a cluster would run it, as docker compose leaves it out, too.
+void ServiceDecoder::without_effect(const Node& node) {
+  const Node* deploy = node.find("deploy");
+  if (deploy == nullptr) return;
+  for (std::string_view key :
+       {"mode", "endpoint_mode", "labels", "update_config", "rollback_config", "placement"}) {
+    const Node* written = deploy->find(key);
+    if (written == nullptr || written->text == "replicated") continue;
+    diagnostics_.warning(written->origin, below(path_, below("deploy", key)),
+                         "is for a cluster and has no effect on one machine");
+  }
+  const Node* restart = deploy->find("restart_policy");
+  for (std::string_view key : {"delay", "window"}) {
+    const Node* written = restart == nullptr ? nullptr : restart->find(key);
+    if (written == nullptr) continue;
+    diagnostics_.warning(written->origin, below(path_, below("deploy.restart_policy", key)),
+                         "has no effect: restarts wait 100 ms, doubling up to a minute");
+  }
 }
 
 // deploy.replicas is the same thing under another name.

@@ -32,6 +32,7 @@ class ServiceDecoder {
   void depends_on(const Node& node, Service& out);
   void health(const Node& node, Service& out);
   void restart(const Node& node, Service& out);
+  void without_effect(const Node& node);
   static void deploy_restart(Service& out);
   static void scale(const Node& node, Service& out);
   void only(const Node& node, std::string_view key, std::initializer_list<std::string_view> known);

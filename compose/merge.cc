@@ -105,22 +105,26 @@ void replace(Node& base, Node&& over) {
 // Every entry of `over` into the mapping `base`, by one attribute.
 void merge_entries(Node& base, Node&& over, const Attribute& attribute);
 
+void add_entry(Node& base, Entry&& over, const Attribute& attribute) {
+  base.entries.push_back({std::move(over.key), std::move(over.origin), {}});
+  Node& fresh = base.entries.back().value;
+  fresh.kind = over.value.kind;
+  fresh.origin = over.value.origin;
+  merge_value(fresh, std::move(over.value), attribute);
+}
+
 void merge_entry(Node& base, Entry&& over, const Attribute& attribute) {
   if (over.value.tag == MergeTag::reset) {
     base.erase(over.key);
     return;
   }
   Node* old = base.find(over.key);
-  if (old == nullptr || over.value.tag == MergeTag::replace) {
+  if (old == nullptr) return add_entry(base, std::move(over), attribute);
+  if (over.value.tag == MergeTag::replace) {
     Node fresh;
     fresh.kind = over.value.kind;
     fresh.origin = over.value.origin;
-    if (old == nullptr) {
-      base.entries.push_back({std::move(over.key), std::move(over.origin), std::move(fresh)});
-      old = &base.entries.back().value;
-    } else {
-      *old = std::move(fresh);
-    }
+    *old = std::move(fresh);
   }
   merge_value(*old, std::move(over.value), attribute);
 }
@@ -131,11 +135,7 @@ void merge_entries(Node& base, Node&& over, const Attribute& attribute) {
   base.entries.reserve(base.entries.size() + over.entries.size());
   for (Entry& entry : over.entries) {
     if (fresh && entry.value.tag == MergeTag::none) {
-      base.entries.push_back({std::move(entry.key), std::move(entry.origin), Node{}});
-      Node& value = base.entries.back().value;
-      value.kind = entry.value.kind;
-      value.origin = entry.value.origin;
-      merge_value(value, std::move(entry.value), attribute);
+      add_entry(base, std::move(entry), attribute);
     } else {
       merge_entry(base, std::move(entry), attribute);
     }
