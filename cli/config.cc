@@ -6,10 +6,12 @@
 
 #include "base/error.h"
 #include "base/fd.h"
+#include "base/roots.h"
 #include "cli/command.h"
 #include "cli/version.h"
 #include "compose/config_output.h"
 #include "compose/sarif.h"
+#include "scheduler/materials.h"
 
 namespace pcompose::cli {
 namespace {
@@ -75,6 +77,13 @@ int config(const Globals& globals, const ConfigFlags& flags) {
   options.services = flags.names;
   if (!flags.hash.empty() && flags.hash.front() != "*") options.services = flags.hash;
   options.explain = flags.explain;
+  options.hash = [](const compose::Service& service, const compose::Project& project) {
+    scheduler::Materials materials([](const std::string&, int) {});
+    for (const auto& [name, value] : project.from_environment) materials.put(name, value);
+    bool grants = !service.secrets.empty() || !service.configs.empty();
+    std::string key = grants ? scheduler::hash_key(Roots::from_environment().state) : "";
+    return materials.config_hash(service, project, key);
+  };
   options.resolve_environment = !flags.no_environment;
   options.interpolate = !flags.no_interpolate;
   options.normalize = !flags.no_normalize;

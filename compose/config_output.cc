@@ -5,10 +5,9 @@
 
 #include <fmt/format.h>
 
-#include "base/sha256.h"
+#include "compose/config_hash.h"
 #include "compose/decode.h"
 #include "compose/explain.h"
-#include "compose/fields.h"
 #include "compose/json.h"
 #include "compose/model.h"
 #include "compose/normalize.h"
@@ -127,12 +126,13 @@ void print_variables(const Model& model, ConfigFormat format, std::ostream& out)
   }
 }
 
-void print_hashes(const Model& model, Unsupported unsupported, Diagnostics& diagnostics,
-                  std::ostream& out) {
+void print_hashes(const Model& model, Unsupported unsupported, const ConfigOptions& config,
+                  Diagnostics& diagnostics, std::ostream& out) {
   Project project = decode(model, unsupported, diagnostics);
   diagnostics.throw_errors();
   for (const auto& [name, service] : project.services) {
-    out << name << ' ' << config_hash(service, project) << '\n';
+    std::string hash = config.hash ? config.hash(service, project) : config_hash(service, project);
+    out << name << ' ' << hash << '\n';
   }
 }
 
@@ -171,7 +171,7 @@ int run_config(const LoadOptions& options, const ConfigOptions& config, const Fi
       print_images(model, out);
       break;
     case ConfigOutput::hash:
-      print_hashes(model, options.unsupported, diagnostics, out);
+      print_hashes(model, options.unsupported, config, diagnostics, out);
       break;
     case ConfigOutput::models:
       print_models(model, out);
@@ -195,32 +195,6 @@ int run_config(const LoadOptions& options, const ConfigOptions& config, const Fi
   }
   warnings.insert(warnings.end(), diagnostics.warnings().begin(), diagnostics.warnings().end());
   return 0;
-}
-
-std::string config_hash(const Service& service, const Project& project) {
-  // What says when and how often a container is made, and where that was written, is not part of
-  // what it is.
-  Service bare = service;
-  bare.scale = 1;
-  bare.depends_on.clear();
-  bare.profiles.clear();
-  bare.origins.clear();
-  bare.build.reset();  // the image's digest speaks for it
-  bare.pull_policy.clear();
-  bare.pull_refresh_after.clear();
-  bare.attach.reset();
-  bare.develop.reset();
-  if (bare.deploy) bare.deploy = Deploy{.resources = bare.deploy->resources};
-  for (Mount& mount : bare.volumes) {
-    auto it = project.volumes.find(mount.source);
-    if (mount.type == MountType::volume && it != project.volumes.end())
-      mount.source = it->second.name;
-  }
-  for (ServiceNetwork& network : bare.networks) {
-    auto it = project.networks.find(network.network);
-    if (it != project.networks.end()) network.network = it->second.name;
-  }
-  return sha256_hex(json::serialize(BasicWriter<Positions::drop>::make(bare)));
 }
 
 }  // namespace pcompose::compose

@@ -1,6 +1,7 @@
-// What `config` prints, and the hash that decides whether a container is still what the file says.
+// What `config` prints.
 #pragma once
 
+#include <functional>
 #include <ostream>
 #include <string>
 #include <vector>
@@ -39,18 +40,13 @@ struct ConfigOptions {
   bool check_consistency = true;
   bool resolve_environment = true;
   std::string explain;  // a path, for ConfigOutput::explain
+  // For ConfigOutput::hash; empty = config_hash(), which knows no contents of secrets and configs.
+  std::function<std::string(const Service&, const Project&)> hash;
 };
 
 // Writes the chosen output to `out` and returns the exit code. Nothing is written where it throws.
 // Warnings are appended to `warnings`. Throws what load() throws, and Error ("no such service: x").
 int run_config(const LoadOptions& options, const ConfigOptions& config, const FileReader& files,
                std::ostream& out, std::vector<Diagnostic>& warnings);
-
-// sha256 (hexadecimal) of what a container of the service is made from: the canonical service
-// without positions and without what says when, how often and from where it is made (scale,
-// depends_on, profiles, build, pull_policy, develop, attach, deploy but for its resources), and the
-// networks and volumes it uses by their real names. Equal text means that an existing container
-// need not be made anew.
-std::string config_hash(const Service& service, const Project& project);
 
 }  // namespace pcompose::compose

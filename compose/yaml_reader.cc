@@ -1,5 +1,6 @@
 #include "compose/yaml_reader.h"
 
+#include <algorithm>
 #include <map>
 #include <optional>
 #include <sstream>
@@ -25,10 +26,40 @@ constexpr size_t kMaxNodes = 250000;
   throw ComposeError(Diagnostic{position_of(origin), "", std::move(message)});
 }
 
+// The parser counts columns in bytes; people and editors count characters.
+class Columns {
+ public:
+  explicit Columns(std::string_view text)
+      : text_(text), plain_(std::ranges::all_of(text, [](char c) {
+          return static_cast<unsigned char>(c) < 0x80;
+        })) {}
+
+  // Of a mark of the parser, from 1. Marks of one line that come in order cost its length once.
+  int at(const YAML::Mark& mark) {
+    if (plain_ || mark.pos < mark.column) return mark.column + 1;
+    auto start = static_cast<size_t>(mark.pos - mark.column);
+    auto end = std::min(static_cast<size_t>(mark.pos), text_.size());
+    if (start != start_ || end < counted_) {
+      start_ = counted_ = start;
+      characters_ = 0;
+    }
+    for (; counted_ < end; ++counted_)
+      characters_ += (static_cast<unsigned char>(text_[counted_]) & 0xc0U) == 0x80 ? 0 : 1;
+    return characters_ + 1;
+  }
+
+ private:
+  std::string_view text_;
+  bool plain_;
+  size_t start_ = 0, counted_ = 0;
+  int characters_ = 0;
+};
+
 // Turns the parser's events into one Node. A frame is an open sequence or mapping.
 class TreeBuilder final : public YAML::EventHandler {
  public:
-  explicit TreeBuilder(std::shared_ptr<const std::string> file) : file_(std::move(file)) {}
+  TreeBuilder(std::shared_ptr<const std::string> file, Columns& columns)
+      : file_(std::move(file)), columns_(columns) {}
 
   std::optional<Node> take() { return std::move(root_); }
 
@@ -91,9 +122,9 @@ class TreeBuilder final : public YAML::EventHandler {
     std::unordered_map<std::string, OriginPtr> seen;  // keys so far
   };
 
-  [[nodiscard]] OriginPtr origin(const YAML::Mark& mark) const {
+  [[nodiscard]] OriginPtr origin(const YAML::Mark& mark) {
     return std::make_shared<Origin>(
-        Origin{file_, mark.line + 1, mark.column + 1, Way::written, nullptr});
+        Origin{file_, mark.line + 1, columns_.at(mark), Way::written, nullptr});
   }
 
   static MergeTag merge_tag(const std::string& tag) {
@@ -205,6 +236,7 @@ class TreeBuilder final : public YAML::EventHandler {
   }
 
   std::shared_ptr<const std::string> file_;
+  Columns& columns_;
   std::vector<Frame> frames_;
   std::unordered_map<YAML::anchor_t, Node> anchors_;
   std::optional<Node> root_;
@@ -229,24 +261,24 @@ size_t utf8_size(std::string_view rest) {
   return overlong || outside ? 0 : size;
 }
 
+// The parser knows it by its byte order mark.
+bool is_utf16(std::string_view text) {
+  return text.starts_with("\xff\xfe") || text.starts_with("\xfe\xff");
+}
+
 // The YAML parser replaces what is no UTF-8, and the user would find another text in the container.
 void check_encoding(std::string_view text, const std::shared_ptr<const std::string>& file) {
-  bool utf16 = text.starts_with("\xff\xfe") || text.starts_with("\xfe\xff");
-  if (utf16) return;  // the parser knows it by its byte order mark
-  int line = 1;
-  size_t line_start = 0;
+  if (is_utf16(text)) return;
+  int line = 1, column = 1;
   for (size_t i = 0; i < text.size();) {
     size_t size = utf8_size(text.substr(i));
     if (size == 0) {
-      auto place = std::make_shared<Origin>(
-          Origin{file, line, static_cast<int>(i - line_start) + 1, Way::written, nullptr});
+      auto place = std::make_shared<Origin>(Origin{file, line, column, Way::written, nullptr});
       fail(place, fmt::format("the byte 0x{:02x} is no UTF-8 text; save the file as UTF-8",
                               static_cast<unsigned char>(text[i])));
     }
-    if (text[i] == '\n') {
-      ++line;
-      line_start = i + 1;
-    }
+    column = text[i] == '\n' ? 1 : column + 1;
+    line += text[i] == '\n' ? 1 : 0;
     i += size;
   }
 }
@@ -263,10 +295,10 @@ std::string alias_at(std::string_view text, const YAML::Mark& mark) {
 }
 
 [[noreturn]] void fail_syntax(const YAML::ParserException& e, std::string_view text,
-                              const std::shared_ptr<const std::string>& file) {
+                              Columns& columns, const std::shared_ptr<const std::string>& file) {
   int line = e.mark.line + 1;
   auto place =
-      std::make_shared<Origin>(Origin{file, line, e.mark.column + 1, Way::written, nullptr});
+      std::make_shared<Origin>(Origin{file, line, columns.at(e.mark), Way::written, nullptr});
   std::string message = e.msg;
   std::string cure;
   if (message.find("anchor is not defined") != std::string::npos) {
@@ -283,13 +315,15 @@ std::string alias_at(std::string_view text, const YAML::Mark& mark) {
 std::vector<Node> read_yaml(std::string_view text, const std::string& shown_as) {
   auto file = std::make_shared<const std::string>(shown_as);
   std::vector<Node> documents;
+  if (text.starts_with("\xef\xbb\xbf")) text.remove_prefix(3);  // the byte order mark
   check_encoding(text, file);
+  Columns columns(is_utf16(text) ? "" : text);
   try {
     std::istringstream stream{std::string(text)};
     YAML::Parser parser(stream);
     int last_start = -1;
     while (true) {
-      TreeBuilder builder(file);
+      TreeBuilder builder(file, columns);
       if (!parser.HandleNextDocument(builder)) break;
       // At a stray "," or "}" the parser delivers empty documents for ever without moving on.
       if (builder.start() == last_start)
@@ -304,7 +338,7 @@ std::vector<Node> read_yaml(std::string_view text, const std::string& shown_as) 
       documents.push_back(std::move(*root));
     }
   } catch (const YAML::ParserException& e) {
-    fail_syntax(e, text, file);
+    fail_syntax(e, text, columns, file);
   }
   return documents;
 }

@@ -2,7 +2,7 @@
 #include <fmt/format.h>
 
 #include "base/error.h"
-#include "compose/config_output.h"
+#include "compose/config_hash.h"
 #include "compose/json.h"
 #include "scheduler/supervisor.h"
 
@@ -81,6 +81,18 @@ void put_values(const json::object& request, Materials& into) {
     into.put(std::string(name), std::string(value.as_string()));
 }
 
+std::string change_text(const std::vector<compose::Change>& changes) {
+  if (changes.empty()) return "a secret or config changed";
+  std::string text;
+  for (size_t i = 0; i < changes.size() && i < 3; ++i) {
+    const compose::Change& c = changes[i];
+    text += (i > 0 ? ", " : "") + c.path;
+    if (c.position.known()) text += " (" + c.position.str() + ")";
+  }
+  if (changes.size() > 3) text += fmt::format(" and {} more", changes.size() - 3);
+  return text + " changed";
+}
+
 bool flag(const json::object& request, const char* key) {
   const auto* value = request.if_contains(key);
   return value != nullptr && value->is_bool() && value->as_bool();
@@ -143,6 +155,21 @@ Desired Supervisor::desired(const Materials& materials) {
     desired.image_id[name] = image ? image->id : "";
   }
   return desired;
+}
+
+// An upgrade recreates nothing: where another version made the hash, the descriptions decide.
+void Supervisor::note_changes(Observed& observed, const Desired& desired) const {
+  for (ObservedContainer& c : observed.containers) {
+    auto wanted = desired.config_hash.find(c.service);
+    if (wanted == desired.config_hash.end() || wanted->second == c.config_hash) continue;
+    auto changes =
+        compose::changes(replicas_.at(c.name)->service(), model_.services.at(c.service), model_);
+    if (changes.empty() && compose::is_of_another_version(c.config_hash)) {
+      c.config_hash = wanted->second;
+    } else {
+      c.change = change_text(changes);
+    }
+  }
 }
 
 Task<> Supervisor::reserve_ports(const Plan& plan) {
@@ -240,7 +267,9 @@ Task<> Supervisor::up(const json::object& request, ProgressSink& progress) {
   Plan plan;
   try {
     Observed observed = co_await observe();
-    plan = plan_up(model_, desired(materials), observed, options);
+    Desired desired_state = desired(materials);
+    note_changes(observed, desired_state);
+    plan = plan_up(model_, desired_state, observed, options);
     auto strays = orphans(model_, observed);
     if (!options.remove_orphans && !strays.empty()) {
       std::string names;

@@ -7,7 +7,7 @@
 
 #include "base/error.h"
 #include "base/sha256.h"
-#include "compose/config_output.h"
+#include "compose/config_hash.h"
 
 namespace pcompose::scheduler {
 namespace {
@@ -77,13 +77,12 @@ std::string Materials::content(const compose::Project& project, MaterialKind kin
 
 std::string Materials::config_hash(const compose::Service& service, const compose::Project& project,
                                    const std::string& key) const {
-  std::string text = compose::config_hash(service, project);
-  if (service.secrets.empty() && service.configs.empty()) return text;
+  std::string contents;
   for (const compose::Grant& grant : service.secrets)
-    text += sha256_hex(key + content(project, MaterialKind::secret, grant) + key);
+    contents += sha256_hex(key + content(project, MaterialKind::secret, grant) + key);
   for (const compose::Grant& grant : service.configs)
-    text += sha256_hex(key + content(project, MaterialKind::config, grant) + key);
-  return sha256_hex(text);
+    contents += sha256_hex(key + content(project, MaterialKind::config, grant) + key);
+  return compose::config_hash(service, project, contents);
 }
 
 std::string hash_key(const std::string& state_directory) {

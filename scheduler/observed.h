@@ -23,6 +23,8 @@ struct ObservedContainer {
   Status status = Status::created;
   int exit_code = 0;
   Health health = Health::none;
+  // Why config_hash is another than the desired one, for the user.
+  std::string change;
 };
 
 struct Observed {

@@ -160,7 +160,8 @@ class UpPlanner {
                      options_.services.end();
     if (options_.recreate == Recreate::never) return "";
     if (options_.recreate == Recreate::force && named) return "forced";
-    if (c.config_hash != desired_.config_hash.at(service.name)) return "configuration changed";
+    if (c.config_hash != desired_.config_hash.at(service.name))
+      return c.change.empty() ? "configuration changed" : c.change;
     if (c.image_id != desired_.image_id.at(service.name)) return "image changed";
     return "";
   }

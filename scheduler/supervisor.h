@@ -76,6 +76,7 @@ class Supervisor final : public Runtime {
 
   [[nodiscard]] Task<Observed> observe();
   Desired desired(const Materials& materials);
+  void note_changes(Observed& observed, const Desired& desired) const;
   Task<> reserve_ports(const Plan& plan);
   Task<> run_plan(const Plan& plan, ProgressSink& progress);
   Task<> run_in_time(const Plan& plan, ProgressSink& progress, std::optional<Duration> limit);

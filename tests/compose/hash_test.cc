@@ -1,30 +1,34 @@
 // Which attribute of a service recreates its container when it changes.
 #include <gtest/gtest.h>
 
-#include "compose/config_output.h"
+#include "compose/config_hash.h"
 #include "tests/compose/fake_files.h"
 
 namespace pcompose::compose {
 namespace {
 
-std::string hash_of(const std::string& attributes) {
+Project project_of(const std::string& attributes) {
   FakeFiles files({{"/p/compose.yaml", "services:\n  a:\n    image: x\n" + attributes +
                                            "networks: {n: {}}\nvolumes: {vol: {}}\n"},
                    {"/p/one.env", "A=1\n"},
                    {"/p/two.env", "A=2\n"}});
   LoadOptions options = options_in("/p");
   options.unsupported = Unsupported::warn;
-  Project project = load(options, files);
+  return load(options, files);
+}
+
+std::string hash_of(const std::string& attributes) {
+  Project project = project_of(attributes);
   return config_hash(project.services.at("a"), project);
 }
 
-struct Change {
+struct Edit {
   const char *before, *after;
 };
 
 std::string indented(const std::string& text) { return text.empty() ? "" : "    " + text + "\n"; }
 
-const Change kRecreating[] = {
+const Edit kRecreating[] = {
     {"", "annotations: {a: b}"},
     {"", "blkio_config: {weight: 300}"},
     {"", "cap_add: [NET_ADMIN]"},
@@ -106,12 +110,12 @@ const Change kRecreating[] = {
 };
 
 TEST(Hash, ChangesWithWhatTheContainerIsMadeFrom) {
-  for (const Change& c : kRecreating) {
+  for (const Edit& c : kRecreating) {
     EXPECT_NE(hash_of(indented(c.before)), hash_of(indented(c.after))) << c.after;
   }
 }
 
-const Change kHarmless[] = {
+const Edit kHarmless[] = {
     {"", "attach: false"},
     {"", "build: ."},
     {"", "scale: 3"},
@@ -133,8 +137,44 @@ const Change kHarmless[] = {
 };
 
 TEST(Hash, StaysWithWhatOnlySaysWhenAndHowOften) {
-  for (const Change& c : kHarmless)
+  for (const Edit& c : kHarmless)
     EXPECT_EQ(hash_of(indented(c.before)), hash_of(indented(c.after))) << c.after;
+}
+
+// Containers of a user's stack carry this. A new value here means that an upgrade would make all of
+// them anew: raise kConfigHashVersion with it.
+TEST(Hash, IsTheSameAsInEarlierReleases) {
+  EXPECT_EQ(hash_of("    command: [a, b]\n    environment: {B: 2, A: 1}\n    ports: ['8080:80']\n"
+                    "    networks: {n: {}}\n    volumes: ['vol:/v']\n    restart: always\n"
+                    "    healthcheck: {test: x, interval: 3s}\n"),
+            "1-c9283c208cdf5886f0a3bd6ac59c763562f2698112b491381cf94a4c1f2a22be");
+}
+
+TEST(Hash, TellsItsVersion) {
+  EXPECT_FALSE(is_of_another_version(hash_of("")));
+  EXPECT_TRUE(is_of_another_version(""));
+  EXPECT_TRUE(is_of_another_version("0-" + hash_of("").substr(2)));
+  EXPECT_TRUE(is_of_another_version("11-" + hash_of("").substr(2)));
+}
+
+std::string changes_of(const std::string& before, const std::string& after) {
+  Project old = project_of(before), wanted = project_of(after);
+  std::string text;
+  for (const Change& c : changes(old.services.at("a"), wanted.services.at("a"), wanted))
+    text += (text.empty() ? "" : "; ") + c.path + " " + c.position.str();
+  return text;
+}
+
+TEST(Changes, NameTheAttributeAndItsPlace) {
+  EXPECT_EQ(changes_of("", ""), "");
+  EXPECT_EQ(changes_of("    scale: 2\n", "    depends_on: []\n"), "");
+  EXPECT_EQ(changes_of("    environment: {A: 1, B: 2}\n", "    environment: {A: 1, B: 3}\n"),
+            "environment.B compose.yaml:4:28");
+  EXPECT_EQ(changes_of("    environment: {A: 1, B: 2}\n", "    environment: {A: 1}\n"),
+            "environment.B compose.yaml:4:18");
+  EXPECT_EQ(changes_of("    user: a\n", "    command: [x]\n"),
+            "command compose.yaml:4:14; user compose.yaml:2:3");
+  EXPECT_EQ(changes_of("    ports: [80]\n", "    ports: [81]\n"), "ports compose.yaml:4:12");
 }
 
 }  // namespace

@@ -18,6 +18,17 @@ std::string error_of(const std::string& text) {
   return "";
 }
 
+TEST(Yaml, ColumnsCountCharactersNotBytes) {
+  Node node = read_one("\xef\xbb\xbfä: {ö: 1, ü: 2, x: [é, é]}\nb: 1\n");
+  EXPECT_EQ(position_of(node.entries[0].origin).str(), "f.yaml:1:1");
+  const Node* flow = node.find("ä");
+  EXPECT_EQ(position_of(flow->entries[1].origin).str(), "f.yaml:1:11");
+  EXPECT_EQ(flow->find("x")->items[1].position().str(), "f.yaml:1:24");
+  EXPECT_EQ(node.find("b")->position().str(), "f.yaml:2:4");
+  EXPECT_EQ(error_of("ä: \xff\n"),
+            "f.yaml:1:4: the byte 0xff is no UTF-8 text; save the file as UTF-8");
+}
+
 TEST(YamlReader, KnowsKinds) {
   Node node =
       read_one("s: text\nq: \"1\"\ni: 12\nr: 1.5\nb: true\nn:\nno: yes\nl: [1, a]\nm: {k: v}\n");

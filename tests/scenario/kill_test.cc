@@ -1,6 +1,7 @@
 // kill -9 of each of our processes at any time.
 #include <csignal>
 
+#include "base/database.h"
 #include "base/fd.h"
 #include "base/pidfd.h"
 #include "tests/scenario/stack.h"
@@ -151,6 +152,29 @@ TEST_F(KillTest, UpGoesOnWhenTheSupervisorDiesInIt) {
     EXPECT_EQ(state("w"), "running");
     expect(0, {"down"});
   }
+}
+
+TEST_F(KillTest, AnUpgradeRecreatesOnlyWhatTheFileChanged) {
+  compose(
+      "services:\n  w:\n    image: busybox\n    command: sleep 1000\n    environment: {A: 1}\n");
+  expect(0, {"up", "-d"});
+  std::string id(ps()["w"].at("ID").as_string());
+  // As an earlier version would have left it behind.
+  auto forget_hash = [&] {
+    Database database(root() + "/state.db");
+    database.get().exec("UPDATE containers SET config_hash = 'an earlier one'");
+    kill_supervisor();
+  };
+  forget_hash();
+  expect(0, {"up", "-d"});
+  EXPECT_EQ(ps()["w"].at("ID").as_string(), id);
+  compose(
+      "services:\n  w:\n    image: busybox\n    command: sleep 1000\n    environment: {A: 2}\n");
+  Result plan = expect(0, {"--dry-run", "up", "-d"});
+  EXPECT_NE(plan.out.find("environment.A (compose.yaml:6:22) changed"), std::string::npos)
+      << plan.out;
+  expect(0, {"up", "-d"});
+  EXPECT_NE(ps()["w"].at("ID").as_string(), id);
 }
 
 }  // namespace

@@ -33,9 +33,9 @@ class PlannerTest : public testing::Test {
     return s;
   }
   ObservedContainer container(const std::string& service, Status status, int number = 1) {
-    return {"id",        service, number, "shop-" + service + "-" + std::to_string(number),
-            "h",         "i",     status, 0,
-            Health::none};
+    return {"id",         service, number, "shop-" + service + "-" + std::to_string(number),
+            "h",          "i",     status, 0,
+            Health::none, ""};
   }
   void everything_runs() {
     observed_.networks = {"shop_default"};
@@ -83,6 +83,14 @@ TEST_F(PlannerTest, AChangedServiceIsMadeAnewAndSaysWhy) {
             "3 prepare container shop-web-1 (configuration changed) after 2\n"
             "4 wait until job has completed successfully (needed by web)\n"
             "5 start container shop-web-1 (configuration changed) after 3 4\n");
+}
+
+TEST_F(PlannerTest, TheCauseNamesWhatChanged) {
+  everything_runs();
+  observed_.containers[2].config_hash = "other";
+  observed_.containers[2].change = "environment.DEBUG (compose.yaml:14:7) changed";
+  EXPECT_TRUE(up().starts_with(
+      "0 stop container shop-web-1 (environment.DEBUG (compose.yaml:14:7) changed)\n"));
 }
 
 TEST_F(PlannerTest, NoRecreateKeepsWhatRuns) {
