@@ -91,6 +91,9 @@ int config(const Globals& globals, const ConfigFlags& flags) {
   options.check_consistency = !flags.no_consistency;
   std::ostringstream text;
   std::vector<Diagnostic> warnings;
+  // The kernel takes it back with the process, at once.
+  static auto* remains = std::make_unique<std::shared_ptr<const void>>().release();
+  options.remains = remains;
   if (flags.sarif) return print_sarif(load, options, flags.output);
   int code = compose::run_config(load, options, compose::DiskFiles(), text, warnings);
   for (const auto& w : warnings) fmt::print(stderr, "{}\n", w.str());

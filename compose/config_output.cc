@@ -1,6 +1,7 @@
 #include "compose/config_output.h"
 
 #include <algorithm>
+#include <memory>
 #include <set>
 
 #include <fmt/format.h>
@@ -136,6 +137,11 @@ void print_hashes(const Model& model, Unsupported unsupported, const ConfigOptio
   }
 }
 
+struct Remains {
+  Model model;
+  json::value tree;
+};
+
 }  // namespace
 
 int run_config(const LoadOptions& options, const ConfigOptions& config, const FileReader& files,
@@ -148,7 +154,9 @@ int run_config(const LoadOptions& options, const ConfigOptions& config, const Fi
                      config.check_consistency, config.resolve_environment};
   // Their texts are wanted as they were written, and of every service.
   if (config.output == ConfigOutput::variables) steps = {false, false, false, false, false};
-  Model model = build_model(with_services, steps, files, diagnostics);
+  auto remains = std::make_shared<Remains>();
+  if (config.remains != nullptr) *config.remains = remains;
+  Model& model = remains->model = build_model(with_services, steps, files, diagnostics);
   if (options.unsupported == Unsupported::refuse) {
     decode(model, options.unsupported, diagnostics);
     diagnostics.throw_errors();
@@ -188,7 +196,7 @@ int run_config(const LoadOptions& options, const ConfigOptions& config, const Fi
     case ConfigOutput::quiet:
       break;
     case ConfigOutput::model: {
-      json::value tree =
+      json::value& tree = remains->tree =
           tree_to_json(model, config.interpolate ? Dollars::escape : Dollars::keep, config.format);
       out << (config.format == ConfigFormat::json ? json_text(tree) : yaml_text(tree));
     }
