@@ -197,7 +197,8 @@ TEST_F(LifecycleTest, TwoCommandsAtOnceTakeTurns) {
   compose(R"(services:
   slow:
     image: busybox
-    command: sleep 0.5
+    command: sh -c 'while [ ! -e /out/go ]; do sleep 0.05; done'
+    volumes: [./out:/out]
   w:
     image: busybox
     command: sleep 1000
@@ -205,9 +206,13 @@ TEST_F(LifecycleTest, TwoCommandsAtOnceTakeTurns) {
 )");
   Child first = start_pcompose({"up", "-d"}, "first");
   ASSERT_TRUE(eventually([&] { return state("slow") == "running"; }));
-  Result second = expect(0, {"up", "-d"});
-  EXPECT_NE(second.err.find("another command is at work"), std::string::npos) << second.err;
+  Child second = start_pcompose({"up", "-d"}, "second");
+  EXPECT_TRUE(eventually([&] {
+    return read_file(file("second.err")).find("another command is at work") != std::string::npos;
+  })) << read_file(file("second.err"));
+  write("out/go", "");
   EXPECT_EQ(first.wait().code(), 0);
+  EXPECT_EQ(second.wait().code(), 0);
   EXPECT_EQ(state("w"), "running");
 }
 
