@@ -67,12 +67,36 @@ std::vector<CgroupHierarchy> parse_cgroup_mounts(const std::string& mountinfo) {
   return out;
 }
 
-Cgroups::Cgroups(std::string tag) : tag_(std::move(tag)) {
+Cgroups::Cgroups(std::string tag, Owner owner) : tag_(std::move(tag)), owner_(owner) {
   std::string mounts = read_file("/proc/self/mountinfo");
   hierarchies_ = parse_cgroup_mounts(mounts);
-  for (const auto& h : runtime::parse_hierarchies(mounts)) all_mounts_.push_back(h.mount);
+  if (owner == Owner::user) {
+    keep_delegated(read_file("/proc/self/cgroup"));
+  } else {
+    for (const auto& h : runtime::parse_hierarchies(mounts)) all_mounts_.push_back(h.mount);
+  }
   has_devices_ = std::any_of(hierarchies_.begin(), hierarchies_.end(),
                              [](const CgroupHierarchy& h) { return h.controllers == "devices"; });
+}
+
+// cgroups(7): "4:memory:/user.slice", "0::/user.slice" for v2.
+void Cgroups::keep_delegated(const std::string& own_groups) {
+  std::vector<CgroupHierarchy> ours;
+  std::istringstream lines(own_groups);
+  for (std::string line; std::getline(lines, line);) {
+    size_t first = line.find(':'), second = line.find(':', first + 1);
+    if (second == std::string::npos) continue;
+    std::string controllers = "," + line.substr(first + 1, second - first - 1) + ",";
+    for (CgroupHierarchy h : hierarchies_) {
+      bool same = h.v2 ? controllers == ",," : controllers.contains("," + h.controllers + ",");
+      std::string path = h.mount + line.substr(second + 1);
+      if (!same || ::access((path + "/cgroup.procs").c_str(), W_OK) != 0) continue;
+      h.mount = path;
+      all_mounts_.push_back(path);
+      ours.push_back(std::move(h));
+    }
+  }
+  hierarchies_ = std::move(ours);
 }
 
 std::string Cgroups::directory(const CgroupHierarchy& h, const std::string& container) const {
@@ -115,6 +139,10 @@ std::vector<std::string> Cgroups::make(const std::string& container,
 }
 
 std::vector<std::string> Cgroups::limit(const std::string& container, const Resources& resources) {
+  if (owner_ == Owner::user) {
+    throw Error("an ordinary user's containers cannot be limited yet")
+        .hint("take the limits away, or run as root");
+  }
   auto group = runtime::ControlGroup::make("/" + tag_ + "/" + container, container);
   group.apply(resources);
   std::vector<std::string> out, known = procs(container);

@@ -21,12 +21,14 @@ struct CgroupHierarchy {
 std::vector<CgroupHierarchy> parse_cgroup_mounts(const std::string& mountinfo);
 
 enum class Freeze { no, yes };
+enum class Owner { root, user };
 
 // The groups of one root: <mount>/<tag>/<container>.
 class Cgroups {
  public:
-  // Reads /proc/self/mountinfo. Throws Error.
-  explicit Cgroups(std::string tag);
+  // Reads /proc/self/mountinfo. An ordinary user's groups are made beneath its own group, in the
+  // hierarchies that were delegated to it; there may be none. Throws Error.
+  Cgroups(std::string tag, Owner owner);
 
   // Makes the container's groups and returns their cgroup.procs files, to be joined by its first
   // process. On v1 the container may open Docker's devices (null, zero, full, random, urandom, tty,
@@ -59,7 +61,10 @@ class Cgroups {
   void make_parent(const CgroupHierarchy& h);
   static void write_device_rules(const std::string& path, const std::vector<DeviceRule>& more);
 
+  void keep_delegated(const std::string& own_groups);
+
   std::string tag_;
+  Owner owner_;
   std::vector<CgroupHierarchy> hierarchies_;
   std::vector<std::string> all_mounts_;
   bool has_devices_ = false;

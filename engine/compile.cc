@@ -30,8 +30,14 @@ Plan prepare_plan(const ContainerSpec& spec) {
   plan.add(op(OpCode::private_mounts));
   add_root(plan, spec.root);
   for (const Mount& m : spec.mounts) add_mount(plan, m);
-  add_default_devices(plan);
-  for (const Device& d : linux.devices) add_device(plan, d);
+  if (linux.bind_devices) {
+    bind_default_devices(plan);
+    for (const Device& d : linux.devices)
+      bind_device(plan, d.host_path.empty() ? d.path : d.host_path, d.path);
+  } else {
+    add_default_devices(plan);
+    for (const Device& d : linux.devices) add_device(plan, d);
+  }
   for (const auto& [name, value] : linux.sysctl) add_text(plan, OpCode::sysctl, name, value);
   for (const std::string& path : linux.readonly_paths) add_text(plan, OpCode::read_only, path);
   for (const std::string& path : linux.masked_paths)
@@ -57,16 +63,15 @@ Plan start_plan(const ContainerSpec& spec) {
   return plan;
 }
 
-Plan exec_plan(const Process& process, int pidfd, int root, const Linux& linux) {
+Plan exec_plan(const Process& process, const Entry& into, const Linux& linux) {
   Plan plan;
   add_cgroups(plan, linux);
   Op enter = op(OpCode::set_namespace);
-  enter.fd = plan.descriptor(pidfd);
-  enter.arg =
-      CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP;
+  enter.fd = plan.descriptor(into.pidfd);
+  enter.arg = into.namespaces;
   plan.add(enter);
   Op enter_root = op(OpCode::enter_root);
-  enter_root.fd = plan.descriptor(root);
+  enter_root.fd = plan.descriptor(into.root);
   plan.add(enter_root);
   plan.add(op(OpCode::fork_sibling));  // a pid namespace is entered by children only: setns(2)
   plan.add(op(OpCode::session));

@@ -152,6 +152,7 @@ class ImageStore {
   ImageResult record(const ImageWish& wish, PulledImage&& image);
 
   Database& db_;
+  Roots roots_;
   std::string state_;
   std::string links_;
 };

@@ -53,8 +53,12 @@ class Plan {
 Plan prepare_plan(const ContainerSpec& spec);
 // What the parked child does when it may start: late mounts, identity, filter, exec.
 Plan start_plan(const ContainerSpec& spec);
-// A further process inside a running container: its namespaces are entered through `pidfd`, its
-// root is `root`, an O_PATH descriptor of /proc/PID/root.
-Plan exec_plan(const Process& process, int pidfd, int root, const Linux& linux);
+// The running container that a further process goes into.
+struct Entry {
+  int pidfd = -1;
+  int root = -1;            // an O_PATH descriptor of /proc/PID/root
+  uint64_t namespaces = 0;  // which are entered: engine/namespaces.h
+};
+Plan exec_plan(const Process& process, const Entry& into, const Linux& linux);
 
 }  // namespace pcompose::engine

@@ -1,6 +1,7 @@
 // Pieces of plans. Every order that matters has its reason beside it.
 #include "engine/plan_parts.h"
 
+#include <algorithm>
 #include <linux/filter.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
@@ -100,17 +101,15 @@ void add_root(Plan& plan, const Root& root) {
   plan.add(o);
 }
 
+struct Node {
+  const char* path;
+  unsigned major, minor;
+};
+constexpr Node kNodes[] = {{"/dev/null", 1, 3},   {"/dev/zero", 1, 5},    {"/dev/full", 1, 7},
+                           {"/dev/random", 1, 8}, {"/dev/urandom", 1, 9}, {"/dev/tty", 5, 0}};
+
 void add_default_devices(Plan& plan) {
-  struct Node {
-    const char* path;
-    unsigned major, minor;
-  };
-  for (Node n : {Node{"/dev/null", 1, 3},
-                 {"/dev/zero", 1, 5},
-                 {"/dev/full", 1, 7},
-                 {"/dev/random", 1, 8},
-                 {"/dev/urandom", 1, 9},
-                 {"/dev/tty", 5, 0}}) {
+  for (const Node& n : kNodes) {
     Op o = op(OpCode::make_node);
     o.s1 = plan.text(n.path);
     o.a = S_IFCHR | 0666;
@@ -118,6 +117,27 @@ void add_default_devices(Plan& plan) {
     plan.add(o);
   }
   add_default_links(plan);
+}
+
+void bind_device(Plan& plan, const std::string& host_path, const std::string& path) {
+  Mount m;
+  m.type = "bind";
+  m.source = host_path;
+  m.destination = path;
+  m.is_file = true;
+  m.recursive = false;
+  m.attributes = launch::kAttrNoSuid | launch::kAttrNoExec;
+  add_mount(plan, m);
+}
+
+void bind_default_devices(Plan& plan) {
+  for (const Node& n : kNodes) bind_device(plan, n.path, n.path);
+  add_default_links(plan);
+}
+
+bool is_default_device(const std::string& path) {
+  return path == "/dev/ptmx" ||
+         std::ranges::any_of(kNodes, [&](const Node& n) { return path == n.path; });
 }
 
 void add_device(Plan& plan, const Device& d) {

@@ -20,6 +20,12 @@ void add_default_devices(Plan& plan);
 // One more node, with its own mode and owner.
 void add_device(Plan& plan, const Device& device);
 void add_default_links(Plan& plan);
+// What a user namespace can have instead: the host's nodes (mknod(2) makes none that work there).
+void bind_default_devices(Plan& plan);
+void bind_device(Plan& plan, const std::string& host_path, const std::string& path);
+// Those of add_default_devices(), and the terminal multiplexer, which is the container's own
+// devpts.
+bool is_default_device(const std::string& path);
 void add_cgroups(Plan& plan, const Linux& linux);
 void add_stdio(Plan& plan, const Process& process);
 void add_working_directory(Plan& plan, const Process& process);

@@ -112,7 +112,8 @@ struct Root {
 
 struct Device {
   std::string path;
-  char type = 'c';  // c, b, p
+  std::string host_path;  // "" = path
+  char type = 'c';        // c, b, p
   uint32_t major = 0, minor = 0;
   uint32_t mode = 0666;
   uint32_t uid = 0, gid = 0;
@@ -207,6 +208,7 @@ struct Linux {
   std::vector<Device> devices;
   std::vector<std::string> masked_paths;
   std::vector<std::string> readonly_paths;
+  bool bind_devices = false;  // the host's nodes instead of new ones: in a user namespace
   std::vector<std::pair<std::string, std::string>> sysctl;  // name with slashes, value
   uint64_t rootfs_propagation = 0;                          // MS_…; 0: nothing was said
   std::string mount_label;

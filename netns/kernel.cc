@@ -92,11 +92,23 @@ void loopback_up(int route) {
   if (int error = send_batch(route, batch); error != 0) throw Error("set loopback up", error);
 }
 
+// For every group that there is: a user namespace may have few (icmp(7), user_namespaces(7)).
+void allow_ping() {
+  for (const char* groups : {"0 2147483647", "0 65536", "0 65535"}) {
+    try {
+      return write_sysctl("net/ipv4/ping_group_range", groups);
+    } catch (const Error& e) {
+      if (e.error_number() != EINVAL) throw;
+    }
+  }
+  write_sysctl("net/ipv4/ping_group_range", "0 0");
+}
+
 // Before any link comes up: link-local chatter on a bridge grows with the square of its ports.
 // Writing `all` sets `default` too (ip-sysctl.rst of the kernel).
 void set_namespace_defaults() {
   write_sysctl_if_there("net/ipv6/conf/all/disable_ipv6", "1");
-  write_sysctl("net/ipv4/ping_group_range", "0 2147483647");
+  allow_ping();
   write_sysctl("net/ipv4/ip_unprivileged_port_start", "0");
 }
 

@@ -1,22 +1,29 @@
 #include "netns/networks.h"
 
+#include <sched.h>
+
 #include "netns/network_worker.h"
 
 namespace pcompose::netns {
 
 struct Networks::State {
-  explicit State(Roots r) : roots(std::move(r)) {}
+  State(Roots r, Fd h) : roots(std::move(r)), home(std::move(h)) {}
   // Made by the first call, on the thread: the database and the kernel's objects belong to it.
   NetworkWorker& on_thread() {
-    if (!worker) worker.emplace(roots);
+    if (worker) return *worker;
+    // For good: out of the user namespace there is no way back to the host's (setns(2)).
+    if (home && ::setns(home.get(), CLONE_NEWNET) != 0)
+      throw Error::from_errno("enter the network namespace of the bridges");
+    worker.emplace(roots);
     return *worker;
   }
   Roots roots;
+  Fd home;
   std::optional<NetworkWorker> worker;
 };
 
-Networks::Networks(const Roots& roots)
-    : state_(std::make_unique<State>(roots)), thread_("networks") {}
+Networks::Networks(const Roots& roots, Fd home)
+    : state_(std::make_unique<State>(roots, std::move(home))), thread_("networks") {}
 
 Networks::~Networks() = default;
 

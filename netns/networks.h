@@ -69,7 +69,8 @@ struct PublishSpec {
 // objects are made and removed after they are gone, and making finds what is there.
 class Networks {
  public:
-  explicit Networks(const Roots& roots);
+  // `home`: the network namespace of the bridges; none = our own.
+  explicit Networks(const Roots& roots, Fd home = Fd());
   ~Networks();  // joins the thread; removes nothing
 
   // Makes the network, or finds it and puts back what is missing in the kernel (reboot, flushed

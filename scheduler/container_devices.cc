@@ -23,6 +23,7 @@ std::optional<engine::Device> device_at(const std::string& source, const std::st
   if (!S_ISCHR(info.st_mode) && !S_ISBLK(info.st_mode)) return std::nullopt;
   engine::Device d;
   d.path = target;
+  d.host_path = source;
   d.type = S_ISCHR(info.st_mode) ? 'c' : 'b';
   d.major = major(info.st_rdev);
   d.minor = minor(info.st_rdev);

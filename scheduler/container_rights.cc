@@ -82,11 +82,7 @@ void add_rlimits(const compose::Service& service, engine::Process& process) {
 }
 
 void add_sysctls(const compose::Service& service, engine::Linux& linux) {
-  bool own_network = service.network_mode != "host";
-  if (own_network) {
-    linux.sysctl.emplace_back("net/ipv4/ip_unprivileged_port_start", "0");
-    linux.sysctl.emplace_back("net/ipv4/ping_group_range", "0 2147483647");
-  }
+  bool own_network = service.network_mode != "host";  // it has Docker's defaults (netns/kernel.cc)
   for (const auto& [name, value] : service.sysctls) {
     std::string path = name;
     std::replace(path.begin(), path.end(), '.', '/');

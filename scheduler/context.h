@@ -12,6 +12,7 @@
 #include "engine/cgroup.h"
 #include "engine/images.h"
 #include "engine/keeper_client.h"
+#include "engine/rootless/shared_namespaces.h"
 #include "engine/spec.h"
 #include "netns/dns_server.h"
 #include "netns/networks.h"
@@ -63,12 +64,13 @@ struct Context {
   // The seccomp filter of a service's processes; the usual one is read once.
   std::function<std::string(const compose::Service&)> filter_of;
 
-  // CAP_MKNOD only where device rules keep what it makes from being opened, or where the file asks
-  // for it.
+  // CAP_MKNOD only where device rules or a user namespace keep what it makes from being opened, or
+  // where the file asks for it.
   [[nodiscard]] engine::Capabilities without_unguarded_mknod(
       engine::Capabilities set, const compose::Service& service) const {
     constexpr engine::CapabilitySet kMknod = engine::CapabilitySet{1} << 27U;  // linux/capability.h
-    if (cgroups->has_device_rules() || asks_for_mknod(service)) return set;
+    if (cgroups->has_device_rules() || engine::in_user_namespace() || asks_for_mknod(service))
+      return set;
     for (auto* s : {&set.bounding, &set.effective, &set.permitted}) *s &= ~kMknod;
     return set;
   }

@@ -12,6 +12,7 @@
 #include "base/error.h"
 #include "base/process.h"
 #include "engine/launch/rights.h"
+#include "engine/rootless/shared_namespaces.h"
 
 namespace pcompose::scheduler {
 namespace {
@@ -77,13 +78,15 @@ std::vector<std::string> service_environment() {
   return out;
 }
 
-void start_keeper(const std::string& run, const std::string& project, const Fd& listener) {
-  Child keeper = spawn(
-      {.argv = {own_program("pcompose-keeper"), run, own_program("pcompose-supervisor"), project},
-       .environment = service_environment(),
-       .fds = {{listener.get(), 3}},
-       .session = Session::own,
-       .directory = "/"});
+void start_keeper(const Roots& roots, const std::string& project, const Fd& listener) {
+  SpawnOptions options{.argv = {own_program("pcompose-keeper"), roots.project_run(project),
+                                own_program("pcompose-supervisor"), project},
+                       .environment = service_environment(),
+                       .fds = {{listener.get(), 3}},
+                       .session = Session::own,
+                       .directory = "/"};
+  Child keeper =
+      roots.rootless ? engine::SharedNamespaces::open(roots).spawn_inside(options) : spawn(options);
   keeper.disown();
 }
 
@@ -155,7 +158,7 @@ Fd ControlClient::connect(Start start) const {
   // Nobody listens: what is there belongs to processes that were killed. The containers' files
   // stay.
   Fd listener = listen_on(path);
-  start_keeper(run, project_, listener);
+  start_keeper(roots_, project_, listener);
   socket = make_socket();
   if (!try_connect(socket, path)) throw Error::from_errno("connect to " + path);
   return socket;

@@ -8,6 +8,7 @@
 #include <boost/asio/experimental/awaitable_operators.hpp>
 
 #include "base/error.h"
+#include "engine/namespaces.h"
 #include "engine/plan.h"
 #include "engine/user.h"
 #include "netns/listeners.h"
@@ -61,12 +62,13 @@ Task<std::shared_ptr<ExecProcess>> Replica::exec(const ExecRequest& request) {
     context.keeper->forget(name);
     context.exits.erase(name);
   };
+  engine::Entry into{pidfd_.get(), root.get(), engine::namespaces_apart_from_ours(row_.pid)};
   engine::Linux linux;
   linux.cgroup_procs = context_.cgroups->procs(row_.short_id());
   if (!request.privileged) linux.seccomp = context_.filter_of(service_);
   try {
-    auto launched = co_await context_.keeper->exec(
-        running->name, engine::exec_plan(process, pidfd_.get(), root.get(), linux));
+    auto launched =
+        co_await context_.keeper->exec(running->name, engine::exec_plan(process, into, linux));
     running->pidfd = Pidfd(std::move(launched.pidfd));
     running->terminal = std::move(launched.terminal);
   } catch (const engine::LaunchError& e) {
@@ -169,8 +171,10 @@ bool thread_ignores(const std::string& task, int signal) {
 // no thread of it could still react.
 bool Replica::ignores_signal(int signal) const {
   try {
-    std::string procs = read_file(context_.cgroups->procs(row_.short_id()).at(0));
-    if (std::count(procs.begin(), procs.end(), '\n') != 1) return false;
+    auto groups = context_.cgroups->procs(row_.short_id());
+    size_t count = groups.empty() ? engine::processes_in_namespace_of(row_.pid).size()
+                                  : context_.cgroups->processes(row_.short_id()).size();
+    if (count != 1) return false;
     std::string process = "/proc/" + std::to_string(row_.pid);
     std::string threads = read_file(process + "/status");
     if (threads.find("\nThreads:\t1\n") == std::string::npos) return false;  // several: in doubt

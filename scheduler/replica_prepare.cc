@@ -8,6 +8,8 @@
 #include "base/error.h"
 #include "base/process.h"
 #include "engine/plan.h"
+#include "engine/rootless/adapt.h"
+#include "engine/rootless/shared_namespaces.h"
 #include "scheduler/container_rights.h"
 #include "scheduler/replica.h"
 
@@ -116,6 +118,7 @@ engine::ContainerSpec Replica::describe() {
   engine::ContainerSpec spec = describe_container(service_, image_, row_.id, paths);
   spec.linux.network_namespace = network_.get();
   apply_rights(service_, spec);
+  if (engine::in_user_namespace()) engine::rootless::adapt(spec);
   spec.process.capabilities = context_.without_unguarded_mknod(spec.process.capabilities, service_);
   spec.linux.cgroup_procs = context_.cgroups->make(row_.short_id(), spec.linux.resources.devices);
   if (limits_anything(spec.linux.resources)) {

@@ -23,8 +23,12 @@ Supervisor::Supervisor(asio::io_context& io, std::string project, Fd keeper_sock
       db_(context_.roots.database()),
       store_(db_, boot_id()),
       images_(db_, context_.roots),
-      cgroups_(context_.roots.tag),
-      networks_(context_.roots),
+      cgroups_(context_.roots.tag,
+               context_.roots.rootless ? engine::Owner::user : engine::Owner::root),
+      shared_(context_.roots.rootless
+                  ? std::optional(engine::SharedNamespaces::join(context_.roots))
+                  : std::nullopt),
+      networks_(context_.roots, shared_ ? shared_->network().duplicate() : Fd()),
       volume_db_(std::make_unique<Database>(context_.roots.database())),
       volumes_(std::make_unique<volumes::VolumeStore>(*volume_db_, context_.roots)),
       volume_thread_("volumes"),

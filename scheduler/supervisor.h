@@ -4,10 +4,12 @@
 
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 
 #include "base/json.h"
+#include "engine/rootless/shared_namespaces.h"
 #include "scheduler/context.h"
 #include "scheduler/executor.h"
 #include "scheduler/name_table.h"
@@ -104,6 +106,7 @@ class Supervisor final : public Runtime {
   StateStore store_;
   engine::ImageStore images_;
   engine::Cgroups cgroups_;
+  std::optional<engine::SharedNamespaces> shared_;  // an ordinary user's
   netns::Networks networks_;
   std::unique_ptr<Database> volume_db_;
   std::unique_ptr<volumes::VolumeStore> volumes_;

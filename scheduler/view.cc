@@ -11,6 +11,7 @@
 #include "compose/json.h"
 #include "engine/cgroup.h"
 #include "engine/keeper/protocol.h"
+#include "engine/namespaces.h"
 #include "engine/output/log_tail.h"
 #include "netns/network_store.h"
 #include "volumes/volumes.h"
@@ -144,7 +145,10 @@ std::vector<VolumeView> view_volumes(const Roots& roots, const std::string& proj
 }
 
 std::vector<pid_t> processes_of(const ContainerRow& row) {
-  return engine::Cgroups(Roots::from_environment().tag).processes(row.short_id());
+  Roots roots = Roots::from_environment();
+  auto owner = roots.rootless ? engine::Owner::user : engine::Owner::root;
+  auto found = engine::Cgroups(roots.tag, owner).processes(row.short_id());
+  return found.empty() ? engine::processes_in_namespace_of(row.pid) : found;
 }
 
 struct LogFollower::State {

@@ -159,7 +159,7 @@ std::vector<ImageResult> ImageStore::pull(const std::vector<ImageWish>& wishes,
     results[index] = record(wishes[index], std::move(image));
     listener.image(results[index]);
   });
-  run_image_worker("pull", request_file(request), state_, reader);
+  run_image_worker("pull", request_file(request), roots_, reader);
   return results;
 }
 
@@ -176,7 +176,7 @@ void ImageStore::verify_login(const std::string& registry, const std::string& us
     error = answer.outcome == PulledImage::Outcome::failed ? answer.error : "";
     hint = answer.hint;
   });
-  run_image_worker("pull", request_file(request), state_, reader);
+  run_image_worker("pull", request_file(request), roots_, reader);
   if (!error.empty()) throw Error(error).hint(hint);
 }
 

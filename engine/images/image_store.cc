@@ -100,20 +100,20 @@ std::vector<std::string> names_of(const LoadedImage& image, const std::string& s
   return out;
 }
 
-std::vector<LoadedImage> run_worker(const std::string& source, const std::string& state) {
+std::vector<LoadedImage> run_worker(const std::string& source, const Roots& roots) {
   Fd source_fd = open_file(source, O_RDONLY);
   struct Reader final : ReportReader {
     std::vector<LoadedImage> images;
     void loaded(LoadedImage&& image) override { images.push_back(std::move(image)); }
   } reader;
-  run_image_worker("load", source_fd, state, reader);
+  run_image_worker("load", source_fd, roots, reader);
   return std::move(reader.images);
 }
 
 }  // namespace
 
 ImageStore::ImageStore(Database& db, const Roots& roots)
-    : db_(db), state_(roots.state), links_(roots.state + "/l") {
+    : db_(db), roots_(roots), state_(roots.state), links_(roots.state + "/l") {
   db_.ensure_schema("images", kVersion, kSchema);
 }
 
@@ -160,7 +160,7 @@ std::vector<std::string> ImageStore::load(const std::string& source, const std::
   StoreLock lock(state_, StoreLock::Kind::shared);
   std::vector<LoadedImage> images;
   try {
-    images = run_worker(source, state_);
+    images = run_worker(source, roots_);
   } catch (Error& e) {
     throw e.add("load " + source);
   }

@@ -9,6 +9,7 @@
 
 #include "base/error.h"
 #include "base/process.h"
+#include "engine/rootless/shared_namespaces.h"
 
 namespace pcompose::engine {
 namespace {
@@ -26,9 +27,9 @@ void read_to_end(int fd, ReportReader& reader) {
 
 }  // namespace
 
-void run_image_worker(const std::string& job, const Fd& input, const std::string& state,
+void run_image_worker(const std::string& job, const Fd& input, const Roots& roots,
                       ReportReader& reader) {
-  Fd store = open_file(state, O_RDONLY | O_DIRECTORY);
+  Fd store = open_file(roots.state, O_RDONLY | O_DIRECTORY);
   Fd nothing = open_file("/dev/null", O_RDONLY);
   int ends[2];
   if (::pipe2(ends, O_CLOEXEC) != 0) throw Error::from_errno("pipe");
@@ -40,7 +41,8 @@ void run_image_worker(const std::string& job, const Fd& input, const std::string
                  {input.get(), kSourceFd},
                  {store.get(), kStoreFd},
                  {write_end.get(), kReportFd}};
-  Child child = spawn(options);
+  Child child =
+      roots.rootless ? SharedNamespaces::open(roots).spawn_inside(options) : spawn(options);
   write_end.reset();
   read_to_end(read_end.get(), reader);
   ExitStatus status = child.wait();

@@ -4,13 +4,14 @@
 #include <string>
 
 #include "base/fd.h"
+#include "base/roots.h"
 #include "engine/images/report.h"
 
 namespace pcompose::engine {
 
 // Starts the worker for `job` with `input` as its source or request and gives `reader` its report
 // as it comes. Blocks until it has ended. Throws the worker's Error, or one that says how it died.
-void run_image_worker(const std::string& job, const Fd& input, const std::string& state,
+void run_image_worker(const std::string& job, const Fd& input, const Roots& roots,
                       ReportReader& reader);
 
 }  // namespace pcompose::engine

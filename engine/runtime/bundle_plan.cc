@@ -128,19 +128,6 @@ bool has_host_dev(const ContainerSpec& spec) {
   });
 }
 
-constexpr const char* kNodes[] = {"/dev/null",   "/dev/zero",    "/dev/full",
-                                  "/dev/random", "/dev/urandom", "/dev/tty"};
-
-void bind_node(Plan& plan, const std::string& path) {
-  Mount m;
-  m.type = "bind";
-  m.source = m.destination = path;
-  m.is_file = true;
-  m.recursive = false;
-  m.attributes = launch::kAttrNoSuid | launch::kAttrNoExec;
-  add_mount(plan, m);
-}
-
 void add_devices(Plan& plan, const ContainerSpec& spec) {
   // A user namespace may not make nodes that work (mknod(2)): those of the host are bound.
   bool binds = (spec.linux.new_namespaces & CLONE_NEWUSER) != 0 ||
@@ -148,19 +135,15 @@ void add_devices(Plan& plan, const ContainerSpec& spec) {
                            [](const auto& p) { return p.first == CLONE_NEWUSER; });
   if (!has_host_dev(spec)) {
     if (binds) {
-      for (const char* node : kNodes) bind_node(plan, node);
-      add_default_links(plan);
+      bind_default_devices(plan);
     } else {
       add_default_devices(plan);
     }
   }
   for (const Device& d : spec.linux.devices) {
-    bool is_default = std::any_of(std::begin(kNodes), std::end(kNodes),
-                                  [&](const char* node) { return d.path == node; });
-    // The terminal multiplexer is the container's own devpts.
-    if ((is_default || d.path == "/dev/ptmx") && !has_host_dev(spec)) continue;
+    if (is_default_device(d.path) && !has_host_dev(spec)) continue;
     if (binds && d.type != 'p') {
-      bind_node(plan, d.path);
+      bind_device(plan, d.path, d.path);
     } else {
       add_device(plan, d);
     }

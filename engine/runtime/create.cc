@@ -9,13 +9,13 @@
 #include <fmt/format.h>
 
 #include "base/error.h"
+#include "engine/rootless/id_maps.h"
 #include "engine/runtime/bundle.h"
 #include "engine/runtime/console.h"
 #include "engine/runtime/container.h"
 #include "engine/runtime/device_rules.h"
 #include "engine/runtime/entry.h"
 #include "engine/runtime/hooks.h"
-#include "engine/runtime/id_maps.h"
 #include "engine/runtime/launcher.h"
 
 namespace pcompose::engine::runtime {
@@ -135,7 +135,7 @@ void Creation::run_create_hooks(pid_t pid) {
 void Creation::on_wait(int32_t stage, pid_t pid) {
   if (stage == launch::kStageHooks) return run_create_hooks(pid);
   const Linux& linux = bundle_.spec.linux;
-  write_id_maps(pid, linux.uid_mappings, linux.gid_mappings);
+  rootless::write_id_maps(pid, linux.uid_mappings, linux.gid_mappings);
   for (const std::string& procs : linux.cgroup_procs) {
     Fd fd = open_file(procs, O_WRONLY);
     write_all(fd.get(), std::to_string(pid));

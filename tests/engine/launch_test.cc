@@ -12,6 +12,7 @@
 
 #include "base/process.h"
 #include "engine/keeper_client.h"
+#include "engine/namespaces.h"
 #include "engine/output/staging.h"
 #include "engine/seccomp.h"
 #include "engine/spec.h"
@@ -165,7 +166,8 @@ TEST_F(LaunchTest, ExecEntersTheContainer) {
     p.args = {"sh", "-c", "cat /proc/1/cmdline; exit 7"};
     Linux linux = s.linux;
     Fd root = open_file("/proc/" + std::to_string(running.pid) + "/root", O_PATH | O_DIRECTORY);
-    co_await client_->exec("c1.x1", exec_plan(p, running.pidfd.get(), root.get(), linux));
+    Entry into{running.pidfd.get(), root.get(), namespaces_apart_from_ours(running.pid)};
+    co_await client_->exec("c1.x1", exec_plan(p, into, linux));
     co_await until_exit("c1.x1");
     Pidfd(std::move(running.pidfd)).send_signal(SIGKILL);
     co_await until_exit("c1");

@@ -44,10 +44,54 @@ void enter_host_of_its_own() {
   ::ioctl(socket.get(), SIOCSIFFLAGS, &request);
 }
 
+// PCOMPOSE_TEST_ROOTLESS=1: everything that the test starts belongs to an ordinary user, who has a
+// range of subordinate ids and nothing else. The test itself stays root, for the census.
+constexpr uid_t kUser = 4711;
+
+bool rootless() { return ::getenv("PCOMPOSE_TEST_ROOTLESS") != nullptr; }
+
+void give_to_user(const std::string& path) {
+  if (rootless() && ::lchown(path.c_str(), kUser, kUser) != 0)
+    throw Error::from_errno("chown " + path);
+}
+
 std::string make_directory(const char* pattern) {
   std::string name = pattern;
   if (::mkdtemp(name.data()) == nullptr) throw Error::from_errno("mkdtemp");
+  give_to_user(name);
   return name;
+}
+
+// The file as it is, with a line more, in this mount namespace.
+void add_line(const std::string& file, const std::string& line) {
+  std::string changed = "/run/" + fs::path(file).filename().string();
+  std::ofstream(changed) << std::ifstream(file).rdbuf() << line << "\n";
+  fs::permissions(changed, fs::perms(0644));
+  if (::mount(changed.c_str(), file.c_str(), nullptr, MS_BIND, nullptr) != 0)
+    throw Error::from_errno("bind " + file);
+}
+
+void make_user() {
+  std::string id = std::to_string(kUser);
+  add_line("/etc/passwd", "pctest:x:" + id + ":" + id + "::/run/home:/bin/sh");
+  add_line("/etc/group", "pctest:x:" + id + ":");
+  for (const char* file : {"/etc/subuid", "/etc/subgid"}) add_line(file, "pctest:700000:65536");
+  for (const char* directory : {"/run/home", "/run/user"}) {
+    fs::create_directory(directory);
+    fs::permissions(directory, fs::perms(0700));
+    give_to_user(directory);
+  }
+  ::setenv("HOME", "/run/home", 1);
+  ::setenv("XDG_RUNTIME_DIR", "/run/user", 1);
+  ::chmod("/dev/net/tun", 0666);  // as udev leaves it
+}
+
+std::vector<std::string> as_user(std::vector<std::string> command) {
+  if (!rootless()) return command;
+  std::string id = std::to_string(kUser);
+  command.insert(command.begin(),
+                 {"/usr/bin/setpriv", "--reuid", id, "--regid", id, "--clear-groups"});
+  return command;
 }
 
 }  // namespace
@@ -55,15 +99,17 @@ std::string make_directory(const char* pattern) {
 void StackTest::SetUpTestSuite() {
   if (::geteuid() != 0) GTEST_SKIP() << "needs root";
   enter_host_of_its_own();
+  if (rootless()) make_user();
   root_ = make_directory("/var/tmp/pcompose-root-XXXXXX");
   ::setenv("PCOMPOSE_ROOT", root_.c_str(), 1);
   std::string layout = root_ + "/layout";
   fixture::make_busybox_layout(layout, R"({"Cmd":["sh"]})");
-  Child load = spawn({.argv = {BIN "/pcompose", "image", "load", "--name", "busybox", layout},
-                      .environment = current_environment(),
-                      .fds = {{0, 0}, {2, 1}, {2, 2}},
-                      .session = Session::same,
-                      .directory = ""});
+  Child load =
+      spawn({.argv = as_user({BIN "/pcompose", "image", "load", "--name", "busybox", layout}),
+             .environment = current_environment(),
+             .fds = {{0, 0}, {2, 1}, {2, 2}},
+             .session = Session::same,
+             .directory = ""});
   ASSERT_EQ(load.wait().code(), 0);
 }
 
@@ -92,6 +138,8 @@ void StackTest::TearDown() {
 void StackTest::write(const std::string& name, const std::string& text) {
   fs::create_directories(fs::path(file(name)).parent_path());
   std::ofstream(file(name)) << text;
+  give_to_user(file(name));
+  give_to_user(fs::path(file(name)).parent_path());
 }
 
 void StackTest::compose(const std::string& yaml) {
@@ -105,7 +153,7 @@ Child StackTest::start_pcompose(std::vector<std::string> args, const std::string
   Fd in = open_file(file(name + ".in"), O_RDONLY | O_CREAT, 0600);
   Fd out = open_file(file(name + ".out"), O_WRONLY | O_CREAT | O_TRUNC, 0600);
   Fd err = open_file(file(name + ".err"), O_WRONLY | O_CREAT | O_TRUNC, 0600);
-  return spawn({.argv = std::move(args),
+  return spawn({.argv = as_user(std::move(args)),
                 .environment = current_environment(),
                 .fds = {{in.get(), 0}, {out.get(), 1}, {err.get(), 2}},
                 .session = Session::same,

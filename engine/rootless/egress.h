@@ -1,0 +1,17 @@
+// The way out of an ordinary user's network namespace.
+#pragma once
+
+#include <optional>
+#include <sys/types.h>
+
+#include "base/process.h"
+
+namespace pcompose::engine::rootless {
+
+// Starts pasta(1), else slirp4netns(1), for the network and user namespace of `pid`, from outside
+// of them: neither can from within. It gives no way to the host's own loopback and forwards no
+// port. It does not end with the namespace: kill it. nullopt where neither is installed; where it
+// finds no way out it ends by itself.
+std::optional<Child> start_egress(pid_t pid);
+
+}  // namespace pcompose::engine::rootless
