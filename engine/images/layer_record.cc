@@ -93,7 +93,7 @@ bool LayerRecorder::needs(int64_t position) const {
 void LayerRecorder::entry(int64_t position, const std::optional<WrittenFile>& written) {
   if (!agreed_ || bodies_.empty() || bodies_.front().position > position) return;
   const Body& body = bodies_.front();
-  agreed_ = body.position == position && written;
+  agreed_ = body.position == position && written && written->size == body.size;
   if (agreed_) write(body.before, static_cast<uint64_t>(body.size), *written);
   bodies_.pop_front();
 }

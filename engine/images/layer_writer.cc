@@ -1,6 +1,9 @@
 #include "engine/images/layer_writer.h"
 
 #include <cerrno>
+#include <charconv>
+#include <cstdlib>
+#include <cstring>
 #include <fcntl.h>
 #include <limits>
 #include <sys/stat.h>
@@ -65,6 +68,21 @@ mode_t type_bits(EntryType type) {
 }
 
 }  // namespace
+
+LayerLimits LayerLimits::from_environment() {
+  LayerLimits out;
+  for (auto [name, limit] : {std::pair("PCOMPOSE_LAYER_MAX_BYTES", &out.bytes),
+                             std::pair("PCOMPOSE_LAYER_MAX_ENTRIES", &out.entries),
+                             std::pair("PCOMPOSE_LAYER_MAX_RATIO", &out.ratio)}) {
+    const char* text = std::getenv(name);
+    if (text == nullptr || *text == '\0') continue;
+    const char* end = text + std::strlen(text);
+    auto [stop, error] = std::from_chars(text, end, *limit);
+    if (error != std::errc() || stop != end || *limit == 0 || *limit > 1ULL << 50U)
+      throw Error(fmt::format("{}={:.40} is no number from 1 on", name, text));
+  }
+  return out;
+}
 
 LayerWriter::LayerWriter(int root, LayerLimits limits, Ownership ownership, LostBodies* lost)
     : root_(root), lost_(lost), limits_(limits), ownership_(ownership) {}
@@ -209,7 +227,7 @@ void LayerWriter::file(int parent, const TarEntry& entry, const LayerPath& path,
   if (lost_ == nullptr || entry.size == 0) return;
   struct stat status{};
   if (::fstat(fd.get(), &status) != 0) throw Error::from_errno("fstat");
-  written_ = WrittenFile{path.str(), status.st_ino};
+  written_ = WrittenFile{path.str(), status.st_ino, entry.size};
   // A later entry may turn the link elsewhere.
   if (through_link_) lost_->link(parent, path.name, status.st_ino);
 }

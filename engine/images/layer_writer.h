@@ -20,6 +20,13 @@ namespace pcompose::engine {
 struct LayerLimits {
   uint64_t entries = 2'000'000;
   uint64_t bytes = 64ULL << 30U;  // of all files together, holes included
+  // What a blob may grow to: so many times its size, and in any case a gigabyte. Plain deflate
+  // cannot do more than 1032.
+  uint64_t ratio = 1100;
+
+  // With what PCOMPOSE_LAYER_MAX_BYTES, _ENTRIES and _RATIO say. Throws Error where one is no
+  // number.
+  static LayerLimits from_environment();
 };
 
 // keep: the archive's owners and devices (needs root, of the machine or of a user namespace).

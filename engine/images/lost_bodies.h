@@ -9,10 +9,11 @@
 
 namespace pcompose::engine {
 
-// A file of a layer that was written: its path, and its inode's number.
+// A file of a layer that was written: its path, its inode's number, its bytes.
 struct WrittenFile {
   std::string path;
   uint64_t id = 0;
+  int64_t size = 0;
 };
 
 // The directory LAYER/lost, made when it is needed. A file there is called by the number that its

@@ -1,5 +1,6 @@
 #include "engine/images/unpack.h"
 
+#include <algorithm>
 #include <limits>
 
 #include <fmt/format.h>
@@ -16,6 +17,14 @@ constexpr size_t kAhead = 1U << 20U;
 
 // Headers and padding come on top of the files' bytes.
 uint64_t stream_limit(const LayerLimits& limits) { return limits.bytes + limits.entries * 4096; }
+
+// A small blob that becomes a large layer is a bomb.
+uint64_t plain_limit(const LayerLimits& limits, int64_t blob_size) {
+  constexpr uint64_t kAlways = 1ULL << 30U;
+  uint64_t most = stream_limit(limits);
+  if (blob_size < 0 || static_cast<uint64_t>(blob_size) > most / limits.ratio) return most;
+  return std::min(most, std::max(kAlways, static_cast<uint64_t>(blob_size) * limits.ratio));
+}
 
 void check_blob(DigestStream& raw, const LayerDigests& expected) {
   if (expected.blob.empty()) return;
@@ -34,7 +43,10 @@ void check_blob(DigestStream& raw, const LayerDigests& expected) {
 WrittenFile keep_body(TarReader& reader, LostBodies& lost) {
   WrittenFile out;
   Fd file = lost.create(reader.position(), out.id);
-  for (TarData piece; reader.data(piece);) write_all(file.get(), piece.bytes);
+  for (TarData piece; reader.data(piece);) {
+    write_all(file.get(), piece.bytes);
+    out.size += static_cast<int64_t>(piece.bytes.size());
+  }
   return out;
 }
 
@@ -82,7 +94,8 @@ UnpackedLayer unpack_layer(ByteStream& blob, const LayerDigests& expected, Layer
   try {
     auto inflated = inflate(raw);
     ReadAhead ahead(*inflated, kAhead);
-    DigestStream plain(ahead, "the layer sha256:" + expected.diff_id, stream_limit(limits));
+    DigestStream plain(ahead, "the layer sha256:" + expected.diff_id,
+                       plain_limit(limits, expected.blob_size));
     out = place.record < 0 ? write_entries(plain, place.root, limits, ownership)
                            : write_and_record(plain, place, limits, ownership);
     plain.drain();  // padding behind the archive's end belongs to the digest
