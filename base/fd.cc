@@ -44,7 +44,8 @@ Fd open_within(int root, const std::string& path, int flags, Resolve how, mode_t
   request.flags = static_cast<unsigned>(flags | O_CLOEXEC);
   request.mode = (flags & (O_CREAT | O_TMPFILE)) != 0 ? mode : 0;
   request.resolve =
-      (how == Resolve::beneath ? RESOLVE_BENEATH : RESOLVE_IN_ROOT) | RESOLVE_NO_MAGICLINKS;
+      (how == Resolve::in_root ? RESOLVE_IN_ROOT : RESOLVE_BENEATH) | RESOLVE_NO_MAGICLINKS;
+  if (how == Resolve::no_links) request.resolve |= RESOLVE_NO_SYMLINKS;
   long fd = -1;
   do {
     fd = ::syscall(SYS_openat2, root, path.c_str(), &request, sizeof request);

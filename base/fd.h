@@ -36,9 +36,9 @@ Fd open_file(const std::string& path, int flags, mode_t mode = 0);
 // openat(2) with O_CLOEXEC added. Throws Error naming the path.
 Fd open_at(int dir, const std::string& path, int flags, mode_t mode = 0);
 // openat2(2) with RESOLVE_BENEATH, or RESOLVE_IN_ROOT where the path may be absolute or hold links
-// that are meant from `root` (a container's image). Never leaves `root`. Throws Error naming the
-// path.
-enum class Resolve { beneath, in_root };
+// that are meant from `root` (a container's image), or without following any link at all (ELOOP).
+// Never leaves `root`. Throws Error naming the path.
+enum class Resolve { beneath, in_root, no_links };
 Fd open_within(int root, const std::string& path, int flags, Resolve how, mode_t mode = 0);
 
 // The whole file, at most `limit` bytes. Throws Error (EFBIG where it is longer).

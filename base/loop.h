@@ -78,12 +78,13 @@ class LoopThread {
   ~LoopThread();  // finishes what was posted, then joins
 
   // Runs f() on the thread; the caller's coroutine goes on, on its own loop, with the result or
-  // exception.
+  // exception. A cancelled call runs to its end, too: with the caller's slot bound, asio would
+  // reach for it from this thread while the caller's gives it up.
   template <class F>
   auto run(F f) -> Task<decltype(f())> {
     return asio::co_spawn(
         context_, [](F body) -> Task<decltype(f())> { co_return body(); }(std::move(f)),
-        asio::use_awaitable);
+        asio::bind_cancellation_slot(asio::cancellation_slot(), asio::use_awaitable));
   }
   // Runs f() on the thread, after what was posted before; nobody waits. f() does not throw.
   template <class F>

@@ -53,6 +53,8 @@ void add_config(CLI::App& app, Globals& globals, Run& run);
 void add_image(CLI::App& app, Globals& globals, Run& run);
 void add_images(CLI::App& app, Globals& globals, Run& run);
 void add_pull(CLI::App& app, Globals& globals, Run& run);
+void add_push(CLI::App& app, Globals& globals, Run& run);
+void add_system(CLI::App& app, Run& run);
 void add_login(CLI::App& app, Run& run);
 void add_version(CLI::App& app, Run& run);
 

@@ -11,6 +11,7 @@
 #include "cli/version.h"
 #include "compose/config_output.h"
 #include "compose/sarif.h"
+#include "scheduler/image_transfer.h"
 #include "scheduler/materials.h"
 
 namespace pcompose::cli {
@@ -20,7 +21,7 @@ struct ConfigFlags {
   bool quiet = false, services = false, volumes = false, networks = false, images = false,
        profiles = false, models = false, environment = false, variables = false, sarif = false;
   bool no_interpolate = false, no_normalize = false, no_paths = false, no_consistency = false,
-       no_environment = false;
+       no_environment = false, resolve_digests = false, lock_digests = false;
   std::string format = "yaml", output, explain;
   std::vector<std::string> hash;
   std::vector<std::string> names;
@@ -89,6 +90,12 @@ int config(const Globals& globals, const ConfigFlags& flags) {
   options.normalize = !flags.no_normalize;
   options.resolve_paths = !flags.no_paths;
   options.check_consistency = !flags.no_consistency;
+  options.images_only = flags.lock_digests;
+  if (flags.resolve_digests || flags.lock_digests) {
+    options.pin_images = [](const std::set<std::string>& images) {
+      return scheduler::pin_images(Roots::from_environment(), images);
+    };
+  }
   std::ostringstream text;
   std::vector<Diagnostic> warnings;
   // The kernel takes it back with the process, at once.
@@ -127,6 +134,10 @@ void add_config(CLI::App& app, Globals& globals, Run& run) {
   c->add_flag("--no-path-resolution", flags->no_paths, "Leave relative paths as they are");
   c->add_flag("--no-consistency", flags->no_consistency, "Do not check references");
   c->add_flag("--no-env-resolution", flags->no_environment, "Do not read env_file");
+  c->add_flag("--resolve-image-digests", flags->resolve_digests,
+              "Pin images to the digests that their registries have now");
+  c->add_flag("--lock-image-digests", flags->lock_digests,
+              "An override file with the pinned images alone");
   c->add_option("-o,--output", flags->output, "Write there instead of stdout");
   c->add_option("services_named", flags->names, "Only these and what they depend on");
   c->callback([&, flags] { run = [&, flags] { return config(globals, *flags); }; });

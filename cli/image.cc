@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "cli/command.h"
+#include "cli/image_archive.h"
 #include "cli/image_inspect.h"
 #include "cli/image_pull.h"
 #include "cli/table.h"
@@ -26,14 +27,6 @@ int list(const std::string& format) {
     rows.push_back({i.repository, i.tag, i.id.substr(0, 12), megabytes(i.size)});
   }
   if (format != "json") fmt::print("{}", format_table(rows));
-  return 0;
-}
-
-int load(const std::string& source, const std::string& name) {
-  for (const std::string& reference :
-       scheduler::load_image(Roots::from_environment(), source, name)) {
-    fmt::print("Loaded image: {}\n", reference);
-  }
   return 0;
 }
 
@@ -148,16 +141,12 @@ void add_image(CLI::App& app, Globals& globals, Run& run) {
   add_changes(image, run);
   add_views(image, run);
   add_image_pull(image, globals, run);
+  add_image_push(image, globals, run);
+  add_image_archives(image, run);
   auto format = std::make_shared<std::string>("table");
   CLI::App* ls = image->add_subcommand("ls", "List images");
   ls->add_option("--format", *format, "table or json")->check(CLI::IsMember({"table", "json"}));
   ls->callback([&run, format] { run = [format] { return list(*format); }; });
-  auto source = std::make_shared<std::string>(), name = std::make_shared<std::string>();
-  CLI::App* l = image->add_subcommand(
-      "load", "Load an OCI layout directory, an OCI archive or a docker archive");
-  l->add_option("source", *source, "File or directory")->required();
-  l->add_option("--name", *name, "The reference to give it");
-  l->callback([&run, source, name] { run = [source, name] { return load(*source, *name); }; });
 }
 
 }  // namespace pcompose::cli

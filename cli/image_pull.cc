@@ -40,10 +40,15 @@ PullProgress::Style PullProgress::style_for(const Globals& globals) {
   return ::isatty(STDERR_FILENO) == 1 ? Style::terminal : Style::lines;
 }
 
-PullProgress::PullProgress(Style style, std::vector<std::string> images)
-    : style_(style), images_(std::move(images)) {
+PullProgress::PullProgress(Style style, std::vector<std::string> images, Direction direction)
+    : style_(style), direction_(direction), images_(std::move(images)) {
   if (style_ == Style::quiet) return;
-  for (const std::string& name : images_) fmt::print(stderr, " Image {}  Pulling\n", name);
+  const char* word = direction_ == Direction::pull ? "Pulling" : "Pushing";
+  for (const std::string& name : images_) fmt::print(stderr, " Image {}  {}\n", name, word);
+}
+
+const char* PullProgress::moving() const {
+  return direction_ == Direction::pull ? "Downloading" : "Uploading";
 }
 
 // Above the lines that are redrawn.
@@ -64,7 +69,7 @@ void PullProgress::redraw(bool at_once) {
   for (const std::string& digest : order_) {
     const Layer& layer = layers_.at(digest);
     if (layer.state != LayerState::downloading || drawn_ == room) continue;
-    text += fmt::format(" {}  Downloading  {:>9} / {:<9} {:>9}/s\n", digest.substr(0, 12),
+    text += fmt::format(" {}  {}  {:>9} / {:<9} {:>9}/s\n", digest.substr(0, 12), moving(),
                         megabytes(layer.received), megabytes(layer.size),
                         megabytes(static_cast<int64_t>(layer.rate)));
     ++drawn_;
@@ -91,12 +96,15 @@ void PullProgress::layer(const std::string& digest, LayerState state, int64_t re
   if (changed && state == LayerState::done)
     print(fmt::format(" {}  Done  {}", id, megabytes(size)));
   if (changed && state == LayerState::downloading && style_ == Style::lines)
-    print(fmt::format(" {}  Downloading  {}", id, megabytes(size)));
+    print(fmt::format(" {}  {}  {}", id, moving(), megabytes(size)));
   redraw(changed);
 }
 
 void PullProgress::image(const engine::ImageResult& result) {
-  print(result_line(images_.at(result.index), result));
+  std::string line = result_line(images_.at(result.index), result);
+  bool pushed =
+      direction_ == Direction::push && result.outcome == engine::ImageResult::Outcome::pulled;
+  print(pushed ? fmt::format(" Image {}  Pushed", images_.at(result.index)) : line);
   redraw(true);
 }
 

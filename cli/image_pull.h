@@ -12,11 +12,12 @@
 
 namespace pcompose::cli {
 
-// What a pull shows on stderr: in place on a terminal, else a line for each change.
+// What a pull or a push shows on stderr: in place on a terminal, else a line for each change.
 class PullProgress final : public engine::PullListener {
  public:
   enum class Style { quiet, lines, terminal };
-  PullProgress(Style style, std::vector<std::string> images);
+  enum class Direction { pull, push };
+  PullProgress(Style style, std::vector<std::string> images, Direction direction = Direction::pull);
   static Style style_for(const Globals& globals);
 
   void layer(const std::string& digest, LayerState state, int64_t received, int64_t size) override;
@@ -31,8 +32,10 @@ class PullProgress final : public engine::PullListener {
   };
   void print(const std::string& line);
   void redraw(bool at_once);
+  [[nodiscard]] const char* moving() const;
 
   Style style_;
+  Direction direction_;
   std::vector<std::string> images_;
   std::vector<std::string> order_;
   std::map<std::string, Layer> layers_;

@@ -66,7 +66,9 @@ int run_command(int argc, char** argv) {
   add_image(app, globals, run);
   add_images(app, globals, run);
   add_pull(app, globals, run);
+  add_push(app, globals, run);
   add_login(app, run);
+  add_system(app, run);
   add_version(app, run);
   // --dry-run may follow the command, too.
   for (CLI::App* c : app.get_subcommands(nullptr)) {

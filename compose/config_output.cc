@@ -144,6 +144,41 @@ struct Remains {
 
 }  // namespace
 
+namespace {
+
+// Calls f(name, service) for each service that has an image.
+template <class F>
+void for_each_image(json::value& tree, F&& f) {
+  json::value* services = tree.is_object() ? tree.get_object().if_contains("services") : nullptr;
+  if (services == nullptr || !services->is_object()) return;
+  for (auto& [name, service] : services->get_object()) {
+    json::value* image = service.is_object() ? service.get_object().if_contains("image") : nullptr;
+    if (image != nullptr && image->is_string()) f(name, *image);
+  }
+}
+
+void pin_images(json::value& tree, const ConfigOptions::PinImages& pin) {
+  std::set<std::string> images;
+  for_each_image(tree, [&](std::string_view /*name*/, const json::value& image) {
+    images.emplace(image.get_string());
+  });
+  auto pinned = pin(images);
+  for_each_image(tree, [&](std::string_view /*name*/, json::value& image) {
+    auto found = pinned.find(std::string(image.get_string()));
+    if (found != pinned.end()) image = found->second;
+  });
+}
+
+json::value images_alone(json::value& tree) {
+  json::object services;
+  for_each_image(tree, [&](std::string_view name, const json::value& image) {
+    services[name] = json::object{{"image", image}};
+  });
+  return json::object{{"services", std::move(services)}};
+}
+
+}  // namespace
+
 int run_config(const LoadOptions& options, const ConfigOptions& config, const FileReader& files,
                std::ostream& out, std::vector<Diagnostic>& warnings) {
   Diagnostics diagnostics;
@@ -198,6 +233,8 @@ int run_config(const LoadOptions& options, const ConfigOptions& config, const Fi
     case ConfigOutput::model: {
       json::value& tree = remains->tree =
           tree_to_json(model, config.interpolate ? Dollars::escape : Dollars::keep, config.format);
+      if (config.pin_images) pin_images(tree, config.pin_images);
+      if (config.images_only) tree = images_alone(tree);
       out << (config.format == ConfigFormat::json ? json_text(tree) : yaml_text(tree));
     }
   }

@@ -2,8 +2,10 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <ostream>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -46,6 +48,11 @@ struct ConfigOptions {
   // Is given what the output was made from. A process that ends anyway keeps it: freeing the values
   // of a large file one by one takes a tenth of the whole time.
   std::shared_ptr<const void>* remains = nullptr;
+  // Images as they are written -> what to print in their place (--resolve-image-digests); an image
+  // that is missing stays.
+  using PinImages = std::function<std::map<std::string, std::string>(const std::set<std::string>&)>;
+  PinImages pin_images;
+  bool images_only = false;  // --lock-image-digests: an override file with nothing else
 };
 
 // Writes the chosen output to `out` and returns the exit code. Nothing is written where it throws.

@@ -6,16 +6,20 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
 #include "base/clock.h"
 #include "base/database.h"
+#include "base/fd.h"
 #include "base/roots.h"
 
 namespace pcompose::engine {
 
 struct PulledImage;  // images/report.h
+struct PullRequest;  // images/pull_request.h
+struct StoredImage;  // images/push_request.h
 
 // HEALTHCHECK of an image; an absent field is the engine's default.
 struct ImageHealthCheck {
@@ -62,6 +66,24 @@ struct ImageResult {
   std::string reference;    // the store's name for it
   std::string id;           // of the image
   std::string error, hint;  // where it failed
+  std::string digest = {};  // "sha256:…" of the manifest at the registry, of digests() and push()
+};
+
+// An image to be pushed: its name here, and what it is called there; "" is the same.
+struct PushWish {
+  std::string reference;
+  std::string destination;
+};
+
+// What save() writes: `docker save`, OCI image layout, containers-transports(5) "dir".
+enum class ArchiveFormat { docker_archive, oci_archive, oci_directory, docker_directory };
+
+// What import() makes an image with.
+struct ImportWish {
+  std::string name;                  // "" for none
+  std::vector<std::string> changes;  // instructions of a Dockerfile
+  std::string message;
+  std::string platform;
 };
 
 // What a pull tells while it goes on.
@@ -81,6 +103,17 @@ struct Removal {
   std::vector<std::string> deleted;  // ids
   int64_t freed = 0;                 // bytes on the disk
   bool layers_left = false;          // a pull was going on: the next removal takes them
+};
+
+// Something that is not as it should be on the disk, and what mends it.
+struct StoreFault {
+  std::string what, cure;
+};
+
+struct LayerUse {
+  std::string chain_id;
+  int64_t size = 0;              // bytes of its files
+  std::set<std::string> images;  // ids
 };
 
 // The ids of images that containers are made of, with a container's name each.
@@ -132,6 +165,21 @@ class ImageStore {
   // image that fails does not stop the others: each has its result, in the order of the wishes.
   // Blocks. Throws Error where nothing could be tried.
   std::vector<ImageResult> pull(const std::vector<ImageWish>& wishes, PullListener& listener);
+  // What the registries have under the names now: ImageResult::digest. Fetches and records nothing.
+  // Blocks. Throws Error.
+  std::vector<ImageResult> digests(const std::vector<ImageWish>& wishes);
+  // Pushes all of them at once; as pull(). Throws Error where one is not here.
+  std::vector<ImageResult> push(const std::vector<PushWish>& wishes, PullListener& listener);
+  // Writes images to `output`: a file or a pipe, or an empty directory where the format is one.
+  // Blocks. Throws Error; what was written is incomplete then.
+  void save(const std::vector<std::string>& references, ArchiveFormat format, const Fd& output);
+  // Makes an image of a tar (maybe compressed) or a directory and returns its id. Blocks. Throws
+  // Error.
+  std::string import(const Fd& source, const ImportWish& wish);
+  // As load() below, from a descriptor; `shown` is what errors call it.
+  std::vector<std::string> load(const Fd& source, const std::string& shown,
+                                const std::string& name);
+
   // Whether the credentials open the registry. Throws Error.
   void verify_login(const std::string& registry, const std::string& username,
                     const std::string& password);
@@ -144,12 +192,20 @@ class ImageStore {
   Removal remove(const std::string& reference, const ImagesInUse& in_use, Force force);
   Removal prune(const ImagesInUse& in_use, Prune what);
 
+  // Holds the rows against the disk, both ways: what is missing or damaged, and what nobody needs.
+  // Reads documents and no layer's files. Throws Error.
+  std::vector<StoreFault> check();
+  [[nodiscard]] std::vector<LayerUse> layers();
+
  private:
   std::string stored_name(const std::string& written);
+  std::string name_meant(const std::string& reference, const std::string& id);
   void untag(const std::string& reference, Removal& out);
   void erase(const std::string& id, Removal& out);
   void reclaim(Removal& out);
   ImageResult record(const ImageWish& wish, PulledImage&& image);
+  PullRequest request(const std::vector<ImageWish>& wishes);
+  StoredImage stored(const std::string& reference);
 
   Database& db_;
   Roots roots_;

@@ -142,6 +142,10 @@ class Replica {
   void add_groups(int root, engine::User& user) const;
   void started(engine::Launched launched);
   [[nodiscard]] Error start_error(const engine::LaunchError& e) const;
+  Task<> park();
+  [[nodiscard]] bool has_copied_root() const;
+  void use_copied_root();
+  Task<> copy_root();
 
   Task<> watch();
   Task<> copy_output();

@@ -1,5 +1,6 @@
 // Created -> prepared.
 #include <algorithm>
+#include <cerrno>
 #include <csignal>
 #include <fcntl.h>
 #include <filesystem>
@@ -146,6 +147,21 @@ Task<> Replica::unpark() {
   co_await release_network();
 }
 
+// Where overlayfs does not take our file system, the second attempt is without it.
+Task<> Replica::park() {
+  if (has_copied_root()) use_copied_root();
+  bool refused = false;
+  try {
+    parked_ = co_await context_.keeper->launch(process_name(), engine::prepare_plan(spec_));
+  } catch (const engine::LaunchError& e) {
+    refused = e.op() == launch::OpCode::overlay && e.error_number() == EINVAL;
+    if (!refused) throw;
+  }
+  if (!refused) co_return;
+  co_await copy_root();
+  parked_ = co_await context_.keeper->launch(process_name(), engine::prepare_plan(spec_));
+}
+
 Task<> Replica::prepare() {
   if (parked_ || row_.status == Status::running) co_return;
   try {
@@ -161,7 +177,7 @@ Task<> Replica::prepare() {
       exit_status_ = status;
       ended_.set();
     };
-    parked_ = co_await context_.keeper->launch(process_name(), engine::prepare_plan(spec_));
+    co_await park();
   } catch (Error& e) {
     throw e.add("prepare container " + row_.name).at(service_.position);
   }

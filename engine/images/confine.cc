@@ -63,7 +63,9 @@ void allow(int ruleset, int directory, uint64_t rights) {
 
 }  // namespace
 
-Confinement confine(const Rights& rights) {
+namespace {
+
+Confinement restrict_files(const Rights& rights) {
   if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) throw Error::from_errno("no_new_privs");
   long abi = ::syscall(SYS_landlock_create_ruleset, nullptr, 0, kVersionFlag);
   // ABI 1 forbids links between directories, which layers have.
@@ -82,6 +84,14 @@ Confinement confine(const Rights& rights) {
   if (::syscall(SYS_landlock_restrict_self, ruleset.get(), 0) != 0)
     throw Error::from_errno("landlock");
   return Confinement::full;
+}
+
+}  // namespace
+
+Confinement confine(const Rights& rights) {
+  Confinement out = restrict_files(rights);
+  allow_system_calls(rights.network);
+  return out;
 }
 
 std::vector<Fd> open_network_files() {

@@ -16,11 +16,16 @@ struct Rights {
   Network network = Network::none;
 };
 
-// No new privileges; files only as `rights` say; without Network::connect no connection where the
-// kernel's landlock knows them, and no listening in any case (landlock(7)). Descriptors that are
-// open stay usable. Returns none where the kernel has no landlock. Throws Error. Call it while
-// there is one thread: threads made later inherit it.
+// No new privileges, and only the system calls that the worker makes: others fail with EPERM, and
+// those that a stranger's code would want (execve, ptrace, mount, …) end the process. Files only as
+// `rights` say; without Network::connect no connection where the kernel's landlock knows them, and
+// no listening in any case (landlock(7)). Descriptors that are open stay usable. Returns none where
+// the kernel has no landlock. Throws Error. Call it while there is one thread: threads made later
+// inherit it.
 Confinement confine(const Rights& rights);
+
+// The part about system calls: seccomp(2). For confine() and tests.
+void allow_system_calls(Network network);
 
 // What finding hosts and checking certificates reads: resolver(5), nsswitch.conf(5), the system's
 // authorities, the C library's modules. Opened for Rights::readable; what is missing is left out.

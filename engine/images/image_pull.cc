@@ -1,92 +1,28 @@
 // Pulling, from the side that records: what is wanted goes to the worker, what came into the
 // database.
 #include <algorithm>
-#include <cstdlib>
-#include <fcntl.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 #include "base/error.h"
 #include "engine/images.h"
 #include "engine/images/config.h"
-#include "engine/images/credentials.h"
 #include "engine/images/image_rows.h"
 #include "engine/images/pull_request.h"
 #include "engine/images/reference.h"
 #include "engine/images/registries.h"
 #include "engine/images/report.h"
 #include "engine/images/store_lock.h"
+#include "engine/images/transfer_setup.h"
 #include "engine/images/worker.h"
 
 namespace pcompose::engine {
 namespace {
 
-std::string environment(std::initializer_list<const char*> names) {
-  for (const char* name : names) {
-    const char* value = std::getenv(name);
-    if (value != nullptr && *value != '\0') return value;
-  }
-  return "";
-}
-
-Proxies proxies() {
-  std::string all = environment({"ALL_PROXY", "all_proxy"});
-  Proxies out{environment({"HTTP_PROXY", "http_proxy"}),
-              environment({"HTTPS_PROXY", "https_proxy"}), environment({"NO_PROXY", "no_proxy"})};
-  if (out.http.empty()) out.http = all;
-  if (out.https.empty()) out.https = all;
-  return out;
-}
-
-std::vector<std::string> certificate_directories() {
-  std::vector<std::string> out;
-  if (std::string home = environment({"HOME"}); !home.empty())
-    out.push_back(home + "/.config/containers/certs.d");
-  out.insert(out.end(), {"/etc/containers/certs.d", "/etc/docker/certs.d"});
-  return out;
-}
-
-// Memory only: it holds passwords.
-Fd request_file(const PullRequest& request) {
-  Fd file(::memfd_create("pull", MFD_CLOEXEC));
-  if (!file) throw Error::from_errno("memfd_create");
-  write_all(file.get(), write_pull_request(request));
-  if (::lseek(file.get(), 0, SEEK_SET) != 0) throw Error::from_errno("lseek");
-  return file;
-}
-
-// Several services often use one registry: a helper is asked once.
-class Logins {
- public:
-  Credentials find(const std::string& name) {
-    auto [known, fresh] = known_.try_emplace(name);
-    if (fresh) known->second = store_.find(name);
-    return known->second;
-  }
-
- private:
-  CredentialStore store_ = CredentialStore::read();
-  std::map<std::string, Credentials> known_;
-};
+constexpr const char* kAnotherImage = "the report of pcompose-images is about another image";
 
 Platform platform_of(const ImageWish& wish) {
   return wish.platform.empty() ? Platform::host() : Platform::parse(wish.platform);
 }
-
-class Reader final : public ReportReader {
- public:
-  Reader(PullListener& listener, std::function<void(PulledImage&&)> take)
-      : listener_(listener), take_(std::move(take)) {}
-
- private:
-  void progress(const LayerProgress& p) override {
-    listener_.layer(p.digest, static_cast<PullListener::LayerState>(p.state), p.received, p.size);
-  }
-  void pulled(PulledImage&& image) override { take_(std::move(image)); }
-
-  PullListener& listener_;
-  std::function<void(PulledImage&&)> take_;
-};
 
 }  // namespace
 
@@ -131,12 +67,11 @@ ImageResult ImageStore::record(const ImageWish& wish, PulledImage&& image) {
   return result;
 }
 
-std::vector<ImageResult> ImageStore::pull(const std::vector<ImageWish>& wishes,
-                                          PullListener& listener) {
+PullRequest ImageStore::request(const std::vector<ImageWish>& wishes) {
   Registries registries = Registries::read();
   Logins logins;
   PullRequest request;
-  request.proxies = proxies();
+  request.proxies = find_proxies();
   request.certificate_directories = certificate_directories();
   for (const ImageWish& wish : wishes) {
     PullImage image;
@@ -151,32 +86,54 @@ std::vector<ImageResult> ImageStore::pull(const std::vector<ImageWish>& wishes,
     if (has(wish)) image.known = manifest(wish.reference);
     request.images.push_back(std::move(image));
   }
+  return request;
+}
+
+std::vector<ImageResult> ImageStore::pull(const std::vector<ImageWish>& wishes,
+                                          PullListener& listener) {
+  PullRequest wanted = request(wishes);
   StoreLock lock(state_, StoreLock::Kind::shared);
   std::vector<ImageResult> results(wishes.size());
-  Reader reader(listener, [&](PulledImage&& image) {
+  TransferReader reader(listener, [&](PulledImage&& image) {
     size_t index = image.index;
-    if (index >= wishes.size()) throw Error("the report of pcompose-images is about another image");
+    if (index >= wishes.size()) throw Error(kAnotherImage);
     results[index] = record(wishes[index], std::move(image));
     listener.image(results[index]);
   });
-  run_image_worker("pull", request_file(request), roots_, reader);
+  run_image_worker("pull", request_file(write_pull_request(wanted)), roots_, reader);
+  return results;
+}
+
+std::vector<ImageResult> ImageStore::digests(const std::vector<ImageWish>& wishes) {
+  PullRequest wanted = request(wishes);
+  wanted.digests_only = true;
+  std::vector<ImageResult> results(wishes.size());
+  PullListener nobody;
+  TransferReader reader(nobody, [&](PulledImage&& image) {
+    if (image.index >= wishes.size()) throw Error(kAnotherImage);
+    results[image.index] = {image.index,         static_cast<ImageResult::Outcome>(image.outcome),
+                            image.reference,     "",
+                            image.error,         image.hint,
+                            image.image.manifest};
+  });
+  run_image_worker("pull", request_file(write_pull_request(wanted)), roots_, reader);
   return results;
 }
 
 void ImageStore::verify_login(const std::string& registry, const std::string& username,
                               const std::string& password) {
   PullRequest request;
-  request.proxies = proxies();
+  request.proxies = find_proxies();
   request.certificate_directories = certificate_directories();
   request.logins = {Registries::read().login(registry)};
   request.logins.front().credentials = {username, password, "", ""};
   PullListener nobody;
   std::string error = "pcompose-images gave no answer", hint;
-  Reader reader(nobody, [&](PulledImage&& answer) {
+  TransferReader reader(nobody, [&](PulledImage&& answer) {
     error = answer.outcome == PulledImage::Outcome::failed ? answer.error : "";
     hint = answer.hint;
   });
-  run_image_worker("pull", request_file(request), roots_, reader);
+  run_image_worker("pull", request_file(write_pull_request(request)), roots_, reader);
   if (!error.empty()) throw Error(error).hint(hint);
 }
 

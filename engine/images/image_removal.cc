@@ -38,7 +38,10 @@ void remove_layers(const std::string& state, const std::set<std::string>& known)
   Fd layers(::open((state + "/layers").c_str(), kDirectory));
   if (!layers) return;
   for (const std::string& name : directory_entries(layers.get())) {
-    if (!is_hex(name, 64) || known.contains(name)) continue;
+    if (known.contains(name)) continue;
+    // Nobody adds, so whoever began it is dead.
+    if (name.starts_with(".tmp-")) remove_tree(layers.get(), name);
+    if (!is_hex(name, 64)) continue;
     std::string gone = ".tmp-" + name;
     remove_tree(layers.get(), gone);
     if (::renameat(layers.get(), name.c_str(), layers.get(), gone.c_str()) != 0)
@@ -104,11 +107,13 @@ void ImageStore::reclaim(Removal& out) {
     if (sum.executeStep()) out.freed += static_cast<int64_t>(sum.getColumn(0).getDouble());
     sum.reset();
     db_.get().exec(fmt::format("DELETE FROM layers WHERE {}", kUnused));
+    db_.get().exec("DELETE FROM layer_blobs WHERE diff_id NOT IN (SELECT diff_id FROM layers)");
     transaction.commit();
   }
   remove_layers(state_, column(db_, "SELECT chain_id FROM layers"));
   remove_files(links_, column(db_, "SELECT link FROM layers"));
-  remove_files(state_ + "/documents", column(db_, "SELECT id FROM images"));
+  remove_files(state_ + "/documents",
+               column(db_, "SELECT id FROM images UNION SELECT digest FROM image_manifests"));
 }
 
 std::string ImageStore::stored_name(const std::string& written) {

@@ -14,9 +14,29 @@ void insert_layer(Database& db, const LoadedLayer& layer) {
   insert.bind(3, link_name(layer.chain_id));
   insert.bind(4, layer.size);
   insert.exec();
+  if (!layer.blob.digest.empty()) insert_layer_blob(db, layer.diff_id, layer.blob);
+}
+
+void insert_manifest(Database& db, const std::string& image, const std::string& digest) {
+  SQLite::Statement insert(db.get(),
+                           "INSERT OR IGNORE INTO image_manifests(image, digest) VALUES(?,?)");
+  insert.bind(1, image);
+  insert.bind(2, digest.substr(7));
+  insert.exec();
 }
 
 }  // namespace
+
+void insert_layer_blob(Database& db, const std::string& diff_id, const LayerBlob& blob) {
+  SQLite::Statement insert(
+      db.get(),
+      "INSERT OR REPLACE INTO layer_blobs(diff_id, digest, size, media_type) VALUES(?,?,?,?)");
+  insert.bind(1, diff_id);
+  insert.bind(2, blob.digest);
+  insert.bind(3, blob.size);
+  insert.bind(4, blob.media_type);
+  insert.exec();
+}
 
 void insert_image(Database& db, const std::string& id, const LoadedImage& image) {
   ImageDocument document = parse_image_document(image.config);
@@ -32,6 +52,7 @@ void insert_image(Database& db, const std::string& id, const LoadedImage& image)
   insert.bind(4, document.created);
   insert.bind(5, document.architecture);
   insert.exec();
+  if (!image.image_manifest.empty()) insert_manifest(db, id, image.image_manifest);
   for (size_t i = 0; i < image.layers.size(); ++i) {
     insert_layer(db, image.layers[i]);
     SQLite::Statement link(db.get(),

@@ -13,5 +13,7 @@ namespace pcompose::engine {
 void insert_image(Database& db, const std::string& id, const LoadedImage& image);
 void insert_tag(Database& db, const std::string& reference, const std::string& id,
                 const std::string& manifest);
+// A blob that a registry has of a layer.
+void insert_layer_blob(Database& db, const std::string& diff_id, const LayerBlob& blob);
 
 }  // namespace pcompose::engine

@@ -15,7 +15,7 @@
 namespace pcompose::engine {
 namespace {
 
-constexpr int kVersion = 2;
+constexpr int kVersion = 3;
 constexpr const char* kSchema = R"(
   CREATE TABLE IF NOT EXISTS images(
     id TEXT PRIMARY KEY, config_json TEXT NOT NULL, size INTEGER NOT NULL, created TEXT NOT NULL,
@@ -35,6 +35,12 @@ constexpr const char* kSchema = R"(
     written TEXT PRIMARY KEY, reference TEXT NOT NULL) WITHOUT ROWID;
   CREATE TABLE IF NOT EXISTS image_pulls(
     reference TEXT PRIMARY KEY, checked INTEGER NOT NULL) WITHOUT ROWID;
+  CREATE TABLE IF NOT EXISTS image_manifests(
+    image TEXT NOT NULL REFERENCES images(id) ON DELETE CASCADE, digest TEXT NOT NULL,
+    PRIMARY KEY(image, digest)) WITHOUT ROWID;
+  CREATE TABLE IF NOT EXISTS layer_blobs(
+    diff_id TEXT NOT NULL, digest TEXT NOT NULL, size INTEGER NOT NULL, media_type TEXT NOT NULL,
+    PRIMARY KEY(diff_id, digest)) WITHOUT ROWID;
 )";
 
 // The id of the image that a query with one text parameter finds, where it finds one only.
@@ -94,19 +100,18 @@ std::vector<std::string> names_of(const LoadedImage& image, const std::string& s
     try {
       out.push_back(normalise_reference(bare_tag ? name_of_source(source) + written : written));
     } catch (Error& e) {
-      throw e.add("load " + source).hint("give the image a name of your own");
+      throw e.hint("give the image a name of your own");
     }
   }
   return out;
 }
 
-std::vector<LoadedImage> run_worker(const std::string& source, const Roots& roots) {
-  Fd source_fd = open_file(source, O_RDONLY);
+std::vector<LoadedImage> run_worker(const Fd& source, const Roots& roots) {
   struct Reader final : ReportReader {
     std::vector<LoadedImage> images;
     void loaded(LoadedImage&& image) override { images.push_back(std::move(image)); }
   } reader;
-  run_image_worker("load", source_fd, roots, reader);
+  run_image_worker("load", source, roots, reader);
   return std::move(reader.images);
 }
 
@@ -156,17 +161,21 @@ std::vector<ImageTag> ImageStore::tags() {
 }
 
 std::vector<std::string> ImageStore::load(const std::string& source, const std::string& name) {
-  std::string given = name.empty() ? "" : normalise_reference(name);
-  StoreLock lock(state_, StoreLock::Kind::shared);
-  std::vector<LoadedImage> images;
   try {
-    images = run_worker(source, roots_);
+    return load(open_file(source, O_RDONLY), source, name);
   } catch (Error& e) {
     throw e.add("load " + source);
   }
+}
+
+std::vector<std::string> ImageStore::load(const Fd& fd, const std::string& source,
+                                          const std::string& name) {
+  std::string given = name.empty() ? "" : normalise_reference(name);
+  StoreLock lock(state_, StoreLock::Kind::shared);
+  std::vector<LoadedImage> images = run_worker(fd, roots_);
   if (!given.empty() && images.size() != 1) {
-    throw Error(fmt::format("load {}: it holds {} images, so they cannot all be {}", source,
-                            images.size(), familiar_reference(given)));
+    throw Error(fmt::format("it holds {} images, so they cannot all be {}", images.size(),
+                            familiar_reference(given)));
   }
   std::vector<std::string> references;
   DurableCommits durable(db_);  // a row must not be lost whose layer survived

@@ -44,7 +44,8 @@ Task<> LayerPool::run(std::shared_ptr<Job> job, SourceLayer layer, Download down
       }
     } give_back{*this, thread};
     job->bytes = co_await thread->run([&] {
-      return store_.add(layer.chain_id, [&](int root) { return unpack(layer, download, root); });
+      return store_.add(layer.chain_id,
+                        [&](LayerPlace place) { return unpack(layer, download, place); });
     });
   } catch (...) {
     job->failure = std::current_exception();
@@ -53,7 +54,8 @@ Task<> LayerPool::run(std::shared_ptr<Job> job, SourceLayer layer, Download down
 }
 
 // On the thread of the layer.
-UnpackedLayer LayerPool::unpack(const SourceLayer& layer, const Download& download, int root) {
+UnpackedLayer LayerPool::unpack(const SourceLayer& layer, const Download& download,
+                                LayerPlace place) {
   auto ring = std::make_shared<ByteRing>(
       static_cast<size_t>(std::clamp(layer.size * 2, kSmallestRing, kRing)));
   struct Abandon {
@@ -62,8 +64,8 @@ UnpackedLayer LayerPool::unpack(const SourceLayer& layer, const Download& downlo
   } abandon{*ring};
   asio::post(executor_, [this, ring, download] { tasks_.spawn(feed(ring, download)); });
   Ownership ownership = ::geteuid() == 0 ? Ownership::keep : Ownership::ours;
-  return unpack_layer(*ring, {layer.diff_id, layer.digest, layer.size}, root, LayerLimits(),
-                      ownership);
+  return unpack_layer(*ring, {layer.diff_id, layer.digest, layer.size}, place,
+                      LayerLimits::from_environment(), ownership);
 }
 
 Task<> LayerPool::feed(std::shared_ptr<ByteRing> ring, Download download) {

@@ -38,7 +38,7 @@ class LayerPool {
   };
 
   Task<> run(std::shared_ptr<Job> job, SourceLayer layer, Download download);
-  UnpackedLayer unpack(const SourceLayer& layer, const Download& download, int root);
+  UnpackedLayer unpack(const SourceLayer& layer, const Download& download, LayerPlace place);
   Task<> feed(std::shared_ptr<ByteRing> ring, Download download);
 
   asio::any_io_executor executor_;

@@ -78,8 +78,11 @@ std::optional<int64_t> LayerStore::find(const std::string& chain_id) {
   return facts.at("size").to_number<int64_t>();
 }
 
-int64_t LayerStore::add(const std::string& chain_id,
-                        const std::function<UnpackedLayer(int root)>& unpack) {
+Fd LayerStore::open(const std::string& chain_id) const {
+  return open_at(layers_.get(), chain_id, kDirectory);
+}
+
+int64_t LayerStore::add(const std::string& chain_id, const Unpack& unpack) {
   std::string unfinished = std::string(kUnfinished) + chain_id;
   for (;;) {
     if (auto size = find(chain_id)) return *size;
@@ -104,12 +107,11 @@ int64_t LayerStore::add(const std::string& chain_id,
   }
 }
 
-int64_t LayerStore::fill(int directory, const std::string& chain_id,
-                         const std::function<UnpackedLayer(int root)>& unpack) {
+int64_t LayerStore::fill(int directory, const std::string& chain_id, const Unpack& unpack) {
   for (const std::string& left : directory_entries(directory)) remove_tree(directory, left);
   Fd root = make_directory(directory, "diff", 0755);
   if (::fchmod(root.get(), 0755) != 0) throw Error::from_errno("set the mode of a layer");
-  UnpackedLayer layer = unpack(root.get());
+  UnpackedLayer layer = unpack({root.get(), directory});
   write_facts(directory, layer);
   // Once for all files: an fsync each would cost a journal commit each. It reports write errors too
   // (syncfs(2), since Linux 5.8).

@@ -16,6 +16,9 @@ namespace pcompose::engine {
 // when it is on the disk. Several processes may use one store: each layer is written once.
 class LayerStore {
  public:
+  // Writes a layer.
+  using Unpack = std::function<UnpackedLayer(LayerPlace place)>;
+
   // `state` is the root's state directory. Makes what is missing. Throws Error.
   explicit LayerStore(const Fd& state);
 
@@ -26,7 +29,9 @@ class LayerStore {
   // Has `unpack` fill the layer's directory, unless it is there or another process makes it, which
   // is waited for. Returns its bytes. Throws what `unpack` throws; nothing is left then. Several
   // threads may call it at once.
-  int64_t add(const std::string& chain_id, const std::function<UnpackedLayer(int root)>& unpack);
+  int64_t add(const std::string& chain_id, const Unpack& unpack);
+  // A layer that is there. Throws Error where it is not.
+  [[nodiscard]] Fd open(const std::string& chain_id) const;
 
   // What the store writes to.
   [[nodiscard]] std::vector<int> directories() const { return {layers_.get(), links_.get()}; }
@@ -34,8 +39,7 @@ class LayerStore {
   [[nodiscard]] Fd temporary_file() const;
 
  private:
-  int64_t fill(int directory, const std::string& chain_id,
-               const std::function<UnpackedLayer(int root)>& unpack);
+  int64_t fill(int directory, const std::string& chain_id, const Unpack& unpack);
   void link(const std::string& chain_id);
 
   Fd layers_;

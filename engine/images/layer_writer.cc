@@ -1,6 +1,9 @@
 #include "engine/images/layer_writer.h"
 
 #include <cerrno>
+#include <charconv>
+#include <cstdlib>
+#include <cstring>
 #include <fcntl.h>
 #include <limits>
 #include <sys/stat.h>
@@ -66,23 +69,46 @@ mode_t type_bits(EntryType type) {
 
 }  // namespace
 
-LayerWriter::LayerWriter(int root, LayerLimits limits, Ownership ownership)
-    : root_(root), limits_(limits), ownership_(ownership) {}
+LayerLimits LayerLimits::from_environment() {
+  LayerLimits out;
+  for (auto [name, limit] : {std::pair("PCOMPOSE_LAYER_MAX_BYTES", &out.bytes),
+                             std::pair("PCOMPOSE_LAYER_MAX_ENTRIES", &out.entries),
+                             std::pair("PCOMPOSE_LAYER_MAX_RATIO", &out.ratio)}) {
+    const char* text = std::getenv(name);
+    if (text == nullptr || *text == '\0') continue;
+    const char* end = text + std::strlen(text);
+    auto [stop, error] = std::from_chars(text, end, *limit);
+    if (error != std::errc() || stop != end || *limit == 0 || *limit > 1ULL << 50U)
+      throw Error(fmt::format("{}={:.40} is no number from 1 on", name, text));
+  }
+  return out;
+}
 
-void LayerWriter::add(const TarEntry& entry, const std::function<bool(TarData&)>& next_piece) {
+LayerWriter::LayerWriter(int root, LayerLimits limits, Ownership ownership, LostBodies* lost)
+    : root_(root), lost_(lost), limits_(limits), ownership_(ownership) {}
+
+std::optional<WrittenFile> LayerWriter::add(const TarEntry& entry,
+                                            const std::function<bool(TarData&)>& next_piece) {
   if (++entries_ > limits_.entries)
     throw Error(fmt::format("the layer has more than {} entries", limits_.entries), EFBIG);
   LayerPath path = parse_layer_path(entry.path);
+  written_.reset();
   try {
-    if (path.kind == LayerPathKind::root) return root_directory(entry);
-    if (path.kind == LayerPathKind::opaque) return opaque(path.parent);
-    if (path.kind == LayerPathKind::ignored) return;
-    int above = parent(path.parent);
-    if (path.kind == LayerPathKind::whiteout) return whiteout(above, path);
-    add_entry(entry, path, next_piece);
+    add_any(entry, path, next_piece);
   } catch (Error& e) {
     throw e.add(fmt::format("the layer's entry \"{:.200}\"", entry.path));
   }
+  return std::exchange(written_, std::nullopt);
+}
+
+void LayerWriter::add_any(const TarEntry& entry, const LayerPath& path,
+                          const std::function<bool(TarData&)>& next_piece) {
+  if (path.kind == LayerPathKind::root) return root_directory(entry);
+  if (path.kind == LayerPathKind::opaque) return opaque(path.parent);
+  if (path.kind == LayerPathKind::ignored) return;
+  int above = parent(path.parent);
+  if (path.kind == LayerPathKind::whiteout) return whiteout(above, path);
+  add_entry(entry, path, next_piece);
 }
 
 void LayerWriter::add_entry(const TarEntry& entry, const LayerPath& path,
@@ -90,7 +116,7 @@ void LayerWriter::add_entry(const TarEntry& entry, const LayerPath& path,
   int above = parent(path.parent);
   switch (entry.type) {
     case EntryType::file:
-      return file(above, entry, path.name, next_piece);
+      return file(above, entry, path, next_piece);
     case EntryType::directory:
       return directory(above, entry, path);
     case EntryType::symlink:
@@ -110,16 +136,28 @@ int LayerWriter::parent(const std::string& path) {
   if (path.empty()) return root_;
   if (parent_ && parent_path_ == path) return parent_.get();
   parent_.reset();
-  Fd found;
-  try {
-    found = open_within(root_, path, O_PATH | O_DIRECTORY, Resolve::beneath);
-  } catch (const Error& e) {
-    if (e.error_number() != ENOENT && e.error_number() != ENOTDIR) throw;
-    found = make_parents(path);
-  }
-  parent_ = std::move(found);
+  through_link_ = false;
+  parent_ = find_parent(path);
   parent_path_ = path;
   return parent_.get();
+}
+
+Fd LayerWriter::find_parent(const std::string& path) {
+  try {
+    return open_within(root_, path, O_PATH | O_DIRECTORY, Resolve::no_links);
+  } catch (const Error& e) {
+    // O_NOFOLLOW and O_DIRECTORY: where the last component is a link, it is ENOTDIR.
+    if (e.error_number() != ENOENT && e.error_number() != ENOTDIR && e.error_number() != ELOOP)
+      throw;
+    through_link_ = e.error_number() != ENOENT;
+  }
+  try {
+    return open_within(root_, path, O_PATH | O_DIRECTORY, Resolve::beneath);
+  } catch (const Error& e) {
+    if (e.error_number() != ENOENT && e.error_number() != ENOTDIR) throw;
+    through_link_ = true;  // perhaps
+    return make_parents(path);
+  }
 }
 
 // Archives may leave out the directories above an entry.
@@ -156,7 +194,11 @@ Fd LayerWriter::make_parent(int above, const std::string& prefix, const std::str
 void LayerWriter::clear(int parent, const std::string& name) {
   struct stat status{};
   if (::fstatat(parent, name.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0) return;
-  remove_tree(parent, name);
+  if (lost_ != nullptr) {
+    lost_->take(parent, name);
+  } else {
+    remove_tree(parent, name);
+  }
   // The remembered directory may have been in it, or reached through it.
   if (parent != parent_.get() || !parent_) {
     if (S_ISDIR(status.st_mode) || S_ISLNK(status.st_mode)) parent_.reset();
@@ -172,16 +214,22 @@ void LayerWriter::make(int parent, const std::string& name, Make&& attempt) {
   if (!attempt()) throw Error::from_errno("make it");
 }
 
-void LayerWriter::file(int parent, const TarEntry& entry, const std::string& name,
+void LayerWriter::file(int parent, const TarEntry& entry, const LayerPath& path,
                        const std::function<bool(TarData&)>& next_piece) {
   Fd fd;
-  make(parent, name, [&] {
+  make(parent, path.name, [&] {
     constexpr int kFlags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
-    fd = Fd(::openat(parent, name.c_str(), kFlags, 0600));
+    fd = Fd(::openat(parent, path.name.c_str(), kFlags, 0600));
     return static_cast<bool>(fd);
   });
   write(fd.get(), entry, next_piece);
   describe(fd.get(), entry);
+  if (lost_ == nullptr || entry.size == 0) return;
+  struct stat status{};
+  if (::fstat(fd.get(), &status) != 0) throw Error::from_errno("fstat");
+  written_ = WrittenFile{path.str(), status.st_ino, entry.size};
+  // A later entry may turn the link elsewhere.
+  if (through_link_) lost_->link(parent, path.name, status.st_ino);
 }
 
 void LayerWriter::write(int fd, const TarEntry& entry,

@@ -74,10 +74,10 @@ class LayerLoader {
 
 void LayerLoader::unpack(const SourceLayer& layer) {
   Ownership ownership = ::geteuid() == 0 ? Ownership::keep : Ownership::ours;
-  sizes_.at(layer.chain_id) = store_.add(layer.chain_id, [&](int root) {
+  sizes_.at(layer.chain_id) = store_.add(layer.chain_id, [&](LayerPlace place) {
     auto blob = source_.open(layer.path);
-    return unpack_layer(*blob, {layer.diff_id, layer.digest, layer.size}, root, LayerLimits(),
-                        ownership);
+    return unpack_layer(*blob, {layer.diff_id, layer.digest, layer.size}, place,
+                        LayerLimits::from_environment(), ownership);
   });
 }
 
@@ -129,12 +129,13 @@ std::vector<LoadedImage> load_images(Fd source, LayerStore& store, const Documen
   }
   loader.run();
   std::vector<LoadedImage> out;
-  for (SourceImage& image : images) {
+  for (const SourceImage& image : images) {
     documents.keep(image.config_digest.substr(7), image.config);
-    LoadedImage loaded{image.references, image.manifest, image.config_digest, image.config, {}};
-    for (const SourceLayer& layer : image.layers)
-      loaded.layers.push_back({layer.chain_id, layer.diff_id, loader.size(layer.chain_id)});
-    out.push_back(std::move(loaded));
+    if (!image.image_manifest.empty())
+      documents.keep(image.image_manifest.substr(7), image.image_manifest_text);
+    std::vector<int64_t> sizes;
+    for (const SourceLayer& layer : image.layers) sizes.push_back(loader.size(layer.chain_id));
+    out.push_back(loaded_image(image, sizes));
   }
   return out;
 }

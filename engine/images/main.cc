@@ -4,28 +4,37 @@
 #include <cstdio>
 #include <exception>
 #include <string>
+#include <string_view>
 #include <sys/stat.h>
+#include <utility>
 
 #include "base/error.h"
 #include "engine/images/confine.h"
+#include "engine/images/import.h"
 #include "engine/images/load.h"
 #include "engine/images/pull.h"
+#include "engine/images/push.h"
 #include "engine/images/report.h"
+#include "engine/images/save.h"
 
 namespace pcompose::engine {
 namespace {
+
+bool is_directory(const Fd& fd) {
+  struct stat status{};
+  if (::fstat(fd.get(), &status) != 0) throw Error::from_errno("fstat");
+  return S_ISDIR(status.st_mode);
+}
 
 // The rights of a load: the store, and the source where it is a directory.
 Rights load_rights(const LayerStore& layers, const DocumentStore& documents, const Fd& source) {
   Rights rights{layers.directories(), {}, Network::none};
   rights.writable.push_back(documents.directory());
-  struct stat status{};
-  if (::fstat(source.get(), &status) != 0) throw Error::from_errno("fstat");
-  if (S_ISDIR(status.st_mode)) rights.readable.push_back(source.get());
+  if (is_directory(source)) rights.readable.push_back(source.get());
   return rights;
 }
 
-std::string load(Fd state) {
+std::string load(Fd state, const Fd& /*report*/) {
   Fd source(kSourceFd);
   LayerStore layers(state);
   DocumentStore documents(state);
@@ -56,12 +65,67 @@ std::string pull(Fd state, const Fd& report_fd) {
   return report_done();
 }
 
-int run(const std::string& job) {
+std::string push(Fd state, const Fd& report_fd) {
+  PushRequest request = read_push_request(read_all(Fd(kRequestFd).get(), kMaxReportBytes));
+  CertificatesOf certificates = read_all_certificates(request);
+  LayerStore layers(state);
+  DocumentStore documents(state);
+  state.reset();
+  {
+    std::vector<Fd> files = open_network_files();
+    Rights rights{{}, layers.directories(), Network::connect};
+    rights.readable.push_back(documents.directory());
+    for (const Fd& file : files) rights.readable.push_back(file.get());
+    confine(rights);
+  }
+  PullReport report(report_fd.get());
+  push_images(request, certificates, layers, documents, report);
+  return report_done();
+}
+
+std::string save(Fd state, const Fd& /*report*/) {
+  SaveRequest request = read_save_request(read_all(Fd(kRequestFd).get(), kMaxReportBytes));
+  Fd output(kSecondFd);
+  LayerStore layers(state);
+  DocumentStore documents(state);
+  state.reset();
+  bool directory = is_directory(output);
+  Rights rights{{}, layers.directories(), Network::none};
+  rights.readable.push_back(documents.directory());
+  if (directory) rights.writable.push_back(output.get());
+  confine(rights);
+  auto sink = directory ? directory_sink(std::move(output)) : archive_sink(std::move(output));
+  save_images(request, *sink, layers, documents);
+  return report_done();
+}
+
+std::string import(Fd state, const Fd& /*report*/) {
+  ImportRequest request = read_import_request(read_all(Fd(kSecondFd).get(), kMaxReportBytes));
+  Fd source(kSourceFd);
+  LayerStore layers(state);
+  DocumentStore documents(state);
+  state.reset();
+  confine(load_rights(layers, documents, source));
+  return report_line(import_image(std::move(source), request, layers, documents)) + report_done();
+}
+
+using Job = std::string (*)(Fd state, const Fd& report);
+constexpr std::pair<std::string_view, Job> kJobs[] = {
+    {"load", load}, {"pull", pull}, {"push", push}, {"save", save}, {"import", import}};
+
+Job find_job(std::string_view name) {
+  for (const auto& [known, job] : kJobs) {
+    if (known == name) return job;
+  }
+  return nullptr;
+}
+
+int run(Job job) {
   Fd state(kStoreFd), report(kReportFd);
   std::string lines;
   int code = 0;
   try {
-    lines = job == "pull" ? pull(std::move(state), report) : load(std::move(state));
+    lines = job(std::move(state), report);
   } catch (const Error& e) {
     lines = report_error(e.message(), e.hint());
     code = 1;
@@ -85,8 +149,8 @@ extern "C" const char* __asan_default_options() { return "detect_leaks=0"; }
 #endif
 
 int main(int argc, char** argv) {
-  std::string job = argc == 2 ? argv[1] : "";
-  if (job != "load" && job != "pull") {
+  auto job = pcompose::engine::find_job(argc == 2 ? argv[1] : "");
+  if (job == nullptr) {
     std::fputs("pcompose-images is started by pcompose, see `pcompose image`\n", stderr);
     return 2;
   }

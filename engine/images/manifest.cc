@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "base/sha256.h"
 #include "engine/images/config.h"
+#include "engine/images/descriptor.h"
 #include "engine/images/reference.h"
 #include "engine/images/report.h"
 
@@ -74,8 +75,53 @@ void number_layers(SourceImage& image) {
   }
 }
 
+LoadedImage loaded_image(const SourceImage& image, const std::vector<int64_t>& sizes) {
+  LoadedImage out{image.references,    image.manifest, image.image_manifest,
+                  image.config_digest, image.config,   {}};
+  for (size_t i = 0; i < image.layers.size(); ++i) {
+    const SourceLayer& layer = image.layers[i];
+    LayerBlob blob;
+    if (!layer.media_type.empty()) blob = {"sha256:" + layer.digest, layer.size, layer.media_type};
+    out.layers.push_back({layer.chain_id, layer.diff_id, sizes.at(i), std::move(blob)});
+  }
+  return out;
+}
+
+namespace {
+
+// containers-transports(5), "dir": a manifest, and blobs named by their digests.
+SourceImage read_docker_directory(BlobSource& source, const json::value& manifest) {
+  const std::string what = "manifest.json";
+  const json::value* config = manifest.get_object().if_contains("config");
+  if (config == nullptr) throw Error(what + " has no configuration");
+  Descriptor descriptor = read_descriptor(*config, what);
+  SourceImage image;
+  image.config_digest = descriptor.digest;
+  image.config = source.read(descriptor.digest.substr(7), kMaxDocument);
+  if (std::string found = "sha256:" + sha256_hex(image.config); found != image.config_digest) {
+    throw Error(fmt::format("{} is damaged: expected {}, found {}", descriptor.digest.substr(7),
+                            image.config_digest, found));
+  }
+  for (const Descriptor& layer : read_layers(manifest, what)) {
+    std::string hex = layer.digest.substr(7);
+    image.layers.push_back({hex, hex, layer.size, "", "", layer.media_type});
+  }
+  image.references = {""};
+  number_layers(image);
+  return image;
+}
+
+}  // namespace
+
 std::vector<SourceImage> read_docker_archive(BlobSource& source) {
-  json::value manifest = parse_json(source.read("manifest.json", kMaxDocument), "manifest.json");
+  std::string text = source.read("manifest.json", kMaxDocument);
+  json::value manifest = parse_json(text, "manifest.json");
+  if (manifest.is_object()) {
+    SourceImage image = read_docker_directory(source, manifest);
+    image.manifest = image.image_manifest = "sha256:" + sha256_hex(text);
+    image.image_manifest_text = text;
+    return {std::move(image)};
+  }
   if (!manifest.is_array()) throw Error("manifest.json is not a list of images");
   std::vector<SourceImage> images;
   for (const json::value& value : manifest.get_array())

@@ -7,6 +7,7 @@
 
 #include "engine/images/blob_source.h"
 #include "engine/images/platform.h"
+#include "engine/images/report.h"
 
 namespace pcompose::engine {
 
@@ -16,12 +17,15 @@ struct SourceLayer {
   int64_t size = -1;     // of the blob
   std::string diff_id;   // 64 hexadecimal digits
   std::string chain_id;  // the same
+  std::string media_type = {};
 };
 
 struct SourceImage {
   std::vector<std::string> references;  // see LoadedImage
   std::string manifest;                 // "sha256:…" or ""
-  std::string config_digest;            // "sha256:…"
+  std::string image_manifest;           // of the image itself, where that one is an index's
+  std::string image_manifest_text;
+  std::string config_digest;  // "sha256:…"
   std::string config;
   std::vector<SourceLayer> layers;  // bottom first
 };
@@ -30,7 +34,10 @@ struct SourceImage {
 // (manifest.json). Every document is verified against its digest. Throws Error.
 std::vector<SourceImage> read_source(BlobSource& source, const Platform& platform);
 
-// The two formats. For read_source() and tests.
+// What the store's rows are made of; `sizes` of the unpacked layers, in their order.
+LoadedImage loaded_image(const SourceImage& image, const std::vector<int64_t>& sizes);
+
+// The formats. For read_source() and tests.
 std::vector<SourceImage> read_oci_layout(BlobSource& source, const Platform& platform);
 std::vector<SourceImage> read_docker_archive(BlobSource& source);
 

@@ -24,7 +24,7 @@ class LayoutReader {
  private:
   std::string document(const Descriptor& d);
   void resolve(const Descriptor& d, std::vector<std::string> names, int depth);
-  void add_manifest(const Descriptor& d, const json::value& manifest,
+  void add_manifest(const Descriptor& d, const std::string& text, const json::value& manifest,
                     const std::vector<std::string>& names);
 
   BlobSource& source_;
@@ -53,11 +53,12 @@ std::string name_of(const Descriptor& d) {
 
 void LayoutReader::resolve(const Descriptor& d, std::vector<std::string> names, int depth) {
   if (depth > kMaxNesting) throw Error("the indexes are nested too deep");
-  json::value value = parse_json(document(d), "blob " + d.digest);
+  std::string text = document(d);
+  json::value value = parse_json(text, "blob " + d.digest);
   const json::object* object = value.if_object();
   if (object == nullptr) throw Error("blob " + d.digest + " is no manifest");
   // The descriptor's type may be missing in layouts made by hand; the document tells.
-  if (!is_index(d.media_type, *object)) return add_manifest(d, value, names);
+  if (!is_index(d.media_type, *object)) return add_manifest(d, text, value, names);
   // One index is one image for many platforms.
   auto chosen = choose_descriptors(read_descriptors(value, "manifests", "blob " + d.digest),
                                    platform_, "index " + d.digest);
@@ -65,7 +66,8 @@ void LayoutReader::resolve(const Descriptor& d, std::vector<std::string> names, 
   resolve(chosen.front(), std::move(names), depth + 1);
 }
 
-void LayoutReader::add_manifest(const Descriptor& d, const json::value& manifest,
+void LayoutReader::add_manifest(const Descriptor& d, const std::string& text,
+                                const json::value& manifest,
                                 const std::vector<std::string>& names) {
   std::string what = "manifest " + d.digest;
   const json::value* config = manifest.get_object().if_contains("config");
@@ -78,11 +80,13 @@ void LayoutReader::add_manifest(const Descriptor& d, const json::value& manifest
   }
   SourceImage image;
   image.references = names;
-  image.manifest = d.digest;
+  image.manifest = image.image_manifest = d.digest;
+  image.image_manifest_text = text;
   image.config_digest = configuration.digest;
   image.config = document(configuration);
   for (const Descriptor& layer : read_layers(manifest, what))
-    image.layers.push_back({blob_path(layer.digest), layer.digest.substr(7), layer.size, "", ""});
+    image.layers.push_back(
+        {blob_path(layer.digest), layer.digest.substr(7), layer.size, "", "", layer.media_type});
   number_layers(image);
   images_.push_back(std::move(image));
 }

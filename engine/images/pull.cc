@@ -32,21 +32,23 @@ class Puller {
         locks_("documents"),
         layers_(executor, layers, kLayersAtOnce) {}
 
-  Task<> pull(const PullImage& image, size_t index);
+  enum class What { images, digests };
+  Task<> pull(const PullImage& image, size_t index, What what);
   Task<> log_in(const ImageSource& source, size_t index);
 
  private:
   using Outcome = PulledImage::Outcome;
 
   std::shared_ptr<Repository> open(const ImageSource& source);
-  Task<PulledImage> try_candidates(const PullImage& image);
+  Task<PulledImage> try_candidates(const PullImage& image, What what);
+  Task<PulledImage> ask(const ImageSource& source, const Reference& reference);
   Task<PulledImage> pull_from(const PullImage& image, const ImageSource& source,
                               const Reference& reference);
   Task<SourceImage> resolve(Repository& repository, const PullImage& image,
                             const std::string& reference);
   Task<std::string> configuration(Repository& repository, Descriptor descriptor);
-  Task<> fetch_layers(std::shared_ptr<Repository> repository, const SourceImage& image,
-                      LoadedImage& out);
+  Task<std::vector<int64_t>> fetch_layers(std::shared_ptr<Repository> repository,
+                                          const SourceImage& image);
   Task<> fetch_layer(std::shared_ptr<Repository> repository, SourceLayer layer, int64_t& bytes);
 
   Transfers transfers_;
@@ -57,10 +59,10 @@ class Puller {
   LayerPool layers_;
 };
 
-Task<> Puller::pull(const PullImage& image, size_t index) {
+Task<> Puller::pull(const PullImage& image, size_t index, What what) {
   PulledImage out;
   try {
-    out = co_await try_candidates(image);
+    out = co_await try_candidates(image, what);
   } catch (const Error& e) {
     out.error = e.message();
     out.hint = e.hint();
@@ -91,13 +93,14 @@ std::shared_ptr<Repository> Puller::open(const ImageSource& source) {
 }
 
 // All places in their order. Where there is more than one, the error says what each answered.
-Task<PulledImage> Puller::try_candidates(const PullImage& image) {
+Task<PulledImage> Puller::try_candidates(const PullImage& image, What what) {
   std::vector<std::pair<std::string, Error>> failures;
   for (const ImageCandidate& candidate : image.candidates) {
     Reference reference = parse_reference(candidate.reference);
     for (const ImageSource& source : candidate.sources) {
       try {
-        PulledImage out = co_await pull_from(image, source, reference);
+        PulledImage out = what == What::digests ? co_await ask(source, reference)
+                                                : co_await pull_from(image, source, reference);
         out.reference = candidate.reference;
         out.image.references = {candidate.reference};
         co_return out;
@@ -115,6 +118,18 @@ Task<PulledImage> Puller::try_candidates(const PullImage& image) {
       .hint(failures.back().second.hint());
 }
 
+// The digest alone; some registries do not say it without the manifest.
+Task<PulledImage> Puller::ask(const ImageSource& source, const Reference& reference) {
+  auto repository = open(source);
+  std::string wanted = reference.digest.empty() ? reference.tag : reference.digest;
+  PulledImage out;
+  out.outcome = Outcome::current;
+  out.image.manifest = co_await repository->manifest_digest(wanted);
+  if (out.image.manifest.empty())
+    out.image.manifest = (co_await repository->manifest(wanted)).digest;
+  co_return out;
+}
+
 Task<PulledImage> Puller::pull_from(const PullImage& image, const ImageSource& source,
                                     const Reference& reference) {
   auto repository = open(source);
@@ -128,10 +143,9 @@ Task<PulledImage> Puller::pull_from(const PullImage& image, const ImageSource& s
   }
   SourceImage resolved = co_await resolve(*repository, image, wanted);
   out.outcome = Outcome::pulled;
-  out.image.manifest = resolved.manifest;
-  out.image.config_digest = resolved.config_digest;
-  out.image.config = resolved.config;
-  co_await fetch_layers(repository, resolved, out.image);
+  std::vector<int64_t> sizes = co_await fetch_layers(repository, resolved);
+  documents_.keep(resolved.image_manifest.substr(7), resolved.image_manifest_text);
+  out.image = loaded_image(resolved, sizes);
   co_return out;
 }
 
@@ -153,6 +167,8 @@ Task<SourceImage> Puller::resolve(Repository& repository, const PullImage& image
     }
     document = parse_json(fetched.text, what);
     if (!document.is_object()) throw Error(what + " is no manifest");
+    out.image_manifest = fetched.digest;
+    out.image_manifest_text = fetched.text;
     if (!is_index(fetched.media_type, document.get_object())) break;
     auto chosen = choose_descriptors(read_descriptors(document, "manifests", what), image.platform,
                                      image.written);
@@ -163,7 +179,8 @@ Task<SourceImage> Puller::resolve(Repository& repository, const PullImage& image
   if (config == nullptr) throw Error(what + " has no configuration");
   Descriptor descriptor = read_descriptor(*config, what);
   for (const Descriptor& layer : read_layers(document, what))
-    out.layers.push_back({layer.digest, layer.digest.substr(7), layer.size, "", ""});
+    out.layers.push_back(
+        {layer.digest, layer.digest.substr(7), layer.size, "", "", layer.media_type});
   out.config_digest = descriptor.digest;
   out.config = co_await configuration(repository, std::move(descriptor));
   number_layers(out);
@@ -206,21 +223,21 @@ Task<> Puller::fetch_layer(std::shared_ptr<Repository> repository, SourceLayer l
   report_.state(layer.digest, layer.size, downloaded ? State::done : State::present);
 }
 
-Task<> Puller::fetch_layers(std::shared_ptr<Repository> repository, const SourceImage& image,
-                            LoadedImage& out) {
+Task<std::vector<int64_t>> Puller::fetch_layers(std::shared_ptr<Repository> repository,
+                                                const SourceImage& image) {
   std::vector<int64_t> sizes(image.layers.size());
   TaskGroup group(co_await asio::this_coro::executor);
   for (size_t i = 0; i < image.layers.size(); ++i)
     group.spawn(fetch_layer(repository, image.layers[i], sizes[i]));
   co_await group.join();
-  for (size_t i = 0; i < image.layers.size(); ++i)
-    out.layers.push_back({image.layers[i].chain_id, image.layers[i].diff_id, sizes[i]});
+  co_return sizes;
 }
 
 Task<> pull_all(Puller& puller, const PullRequest& request) {
   TaskGroup group(co_await asio::this_coro::executor);
+  auto what = request.digests_only ? Puller::What::digests : Puller::What::images;
   size_t index = 0;
-  for (const PullImage& image : request.images) group.spawn(puller.pull(image, index++));
+  for (const PullImage& image : request.images) group.spawn(puller.pull(image, index++, what));
   for (const ImageSource& source : request.logins) group.spawn(puller.log_in(source, index++));
   co_await group.join();
 }

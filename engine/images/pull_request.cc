@@ -10,6 +10,8 @@ std::string text(const json::object& object, std::string_view key) {
   return std::string(object.at(key).as_string());
 }
 
+}  // namespace
+
 json::object write_source(const ImageSource& s) {
   return {{"host", s.host},
           {"path", s.path},
@@ -31,6 +33,16 @@ ImageSource read_source(const json::object& o) {
                    text(o, "registry_token")};
   return s;
 }
+
+json::object write_proxies(const Proxies& proxies) {
+  return {{"http", proxies.http}, {"https", proxies.https}, {"none", proxies.none}};
+}
+
+Proxies read_proxies(const json::object& o) {
+  return {text(o, "http"), text(o, "https"), text(o, "none")};
+}
+
+namespace {
 
 json::object write_image(const PullImage& image) {
   json::array candidates;
@@ -73,9 +85,8 @@ std::string write_pull_request(const PullRequest& request) {
   for (const std::string& d : request.certificate_directories) directories.emplace_back(d);
   return json::serialize(json::object{{"images", images},
                                       {"logins", logins},
-                                      {"http_proxy", request.proxies.http},
-                                      {"https_proxy", request.proxies.https},
-                                      {"no_proxy", request.proxies.none},
+                                      {"digests_only", request.digests_only},
+                                      {"proxies", write_proxies(request.proxies)},
                                       {"certificate_directories", directories}});
 }
 
@@ -87,7 +98,8 @@ PullRequest read_pull_request(std::string_view lines) {
     request.images.push_back(read_image(image.as_object()));
   for (const json::value& source : o.at("logins").as_array())
     request.logins.push_back(read_source(source.as_object()));
-  request.proxies = {text(o, "http_proxy"), text(o, "https_proxy"), text(o, "no_proxy")};
+  request.digests_only = o.at("digests_only").as_bool();
+  request.proxies = read_proxies(o.at("proxies").as_object());
   for (const json::value& d : o.at("certificate_directories").as_array())
     request.certificate_directories.emplace_back(d.as_string());
   return request;

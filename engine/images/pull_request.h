@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/json.h"
 #include "engine/images/platform.h"
 
 namespace pcompose::engine {
@@ -58,10 +59,17 @@ struct Proxies {
 
 struct PullRequest {
   std::vector<PullImage> images;
+  bool digests_only = false;        // what the registries have under the names; nothing is fetched
   std::vector<ImageSource> logins;  // only to be tried; their indexes come after the images'
   Proxies proxies;
   std::vector<std::string> certificate_directories;  // …/certs.d, the most important first
 };
+
+// Parts of requests.
+json::object write_source(const ImageSource& source);
+ImageSource read_source(const json::object& object);
+json::object write_proxies(const Proxies& proxies);
+Proxies read_proxies(const json::object& object);
 
 std::string write_pull_request(const PullRequest& request);
 // Throws Error.

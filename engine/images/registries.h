@@ -44,6 +44,10 @@ struct Registries {
   // What `written` ("nginx", "quay.io/x/y:1") may mean and where each is to be had, mirrors first.
   // Without credentials. Throws Error where the reference is wrong or its registry blocked.
   [[nodiscard]] std::vector<ImageCandidate> candidates(const std::string& written) const;
+  // Where `reference`, a whole one, is pushed to: no mirror. Throws as candidates().
+  [[nodiscard]] ImageSource target(const std::string& reference) const {
+    return candidates(reference).front().sources.back();
+  }
   // Where a login is tried.
   [[nodiscard]] ImageSource login(const std::string& registry) const;
 

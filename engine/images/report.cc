@@ -15,6 +15,9 @@ LoadedLayer read_layer(const json::object& object) {
   layer.chain_id = object.at("chain_id").as_string();
   layer.diff_id = object.at("diff_id").as_string();
   layer.size = object.at("size").as_int64();
+  layer.blob.digest = object.at("blob").as_string();
+  layer.blob.size = object.at("blob_size").as_int64();
+  layer.blob.media_type = object.at("blob_type").as_string();
   return layer;
 }
 
@@ -22,6 +25,7 @@ LoadedImage read_image(const json::object& object) {
   LoadedImage image;
   image.references = json::value_to<std::vector<std::string>>(object.at("references"));
   image.manifest = object.at("manifest").as_string();
+  image.image_manifest = object.at("image_manifest").as_string();
   image.config_digest = object.at("config_digest").as_string();
   image.config = object.at("config").as_string();
   for (const json::value& layer : object.at("layers").as_array())
@@ -32,11 +36,16 @@ LoadedImage read_image(const json::object& object) {
 json::object write_image(const LoadedImage& image) {
   json::array layers;
   for (const LoadedLayer& layer : image.layers) {
-    layers.push_back(json::object{
-        {"chain_id", layer.chain_id}, {"diff_id", layer.diff_id}, {"size", layer.size}});
+    layers.push_back(json::object{{"chain_id", layer.chain_id},
+                                  {"diff_id", layer.diff_id},
+                                  {"size", layer.size},
+                                  {"blob", layer.blob.digest},
+                                  {"blob_size", layer.blob.size},
+                                  {"blob_type", layer.blob.media_type}});
   }
   return {{"references", json::value_from(image.references)},
           {"manifest", image.manifest},
+          {"image_manifest", image.image_manifest},
           {"config_digest", image.config_digest},
           {"config", image.config},
           {"layers", std::move(layers)}};
@@ -66,6 +75,7 @@ PulledImage read_pulled(const json::object& object) {
   out.hint = object.at("hint").as_string();
   if (const json::value* image = object.if_contains("image"))
     out.image = read_image(image->as_object());
+  out.image.manifest = object.at("manifest").as_string();
   return out;
 }
 
@@ -86,11 +96,9 @@ std::string report_line(const LayerProgress& progress) {
 }
 
 std::string report_line(const PulledImage& image) {
-  json::object object{{"index", image.index},
-                      {"outcome", static_cast<int>(image.outcome)},
-                      {"reference", image.reference},
-                      {"error", image.error},
-                      {"hint", image.hint}};
+  json::object object{{"index", image.index},         {"outcome", static_cast<int>(image.outcome)},
+                      {"reference", image.reference}, {"error", image.error},
+                      {"hint", image.hint},           {"manifest", image.image.manifest}};
   if (image.outcome == PulledImage::Outcome::pulled) object["image"] = write_image(image.image);
   return json::serialize(json::object{{"pulled", std::move(object)}}) + "\n";
 }

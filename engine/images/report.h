@@ -8,25 +8,36 @@
 
 namespace pcompose::engine {
 
-// Descriptors of pcompose-images. `load`:
-constexpr int kSourceFd = 3;  // a directory or a file
-// `pull`:
-constexpr int kRequestFd = 3;  // pull_request.h
-// Both:
+// Descriptors of pcompose-images. `load` and `import`:
+constexpr int kSourceFd = 3;  // a directory, a file or a pipe
+// `pull`, `push` and `save`:
+constexpr int kRequestFd = 3;  // pull_request.h, push_request.h
+// `save` writes to a directory, a file or a pipe; `import` has its request there.
+constexpr int kSecondFd = 6;
+// All:
 constexpr int kStoreFd = 4;   // the root's state directory
 constexpr int kReportFd = 5;  // one JSON object a line, the last one says "done" or "error"
 
 constexpr size_t kMaxReportBytes = 64U << 20U;
 
+// A blob that a layer comes in.
+struct LayerBlob {
+  std::string digest;  // "sha256:…"; "" where there was none
+  int64_t size = 0;
+  std::string media_type;
+};
+
 struct LoadedLayer {
   std::string chain_id;  // 64 hexadecimal digits
   std::string diff_id;   // the same
   int64_t size = 0;      // bytes of the files
+  LayerBlob blob = {};
 };
 
 struct LoadedImage {
   std::vector<std::string> references;  // as the source has them: "nginx:1", or a bare tag ":1"
   std::string manifest;                 // "sha256:…", "" where the format has no manifest blob
+  std::string image_manifest;           // that of the image itself, where that is an index's
   std::string config_digest;            // "sha256:…"
   std::string config;                   // the raw blob
   std::vector<LoadedLayer> layers;      // bottom first

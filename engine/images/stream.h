@@ -73,4 +73,7 @@ class DigestStream final : public ByteStream {
 // after the other; anything else passes as it is. Throws Error on damage.
 std::unique_ptr<ByteStream> inflate(ByteStream& source);
 
+// Compresses: gzip (RFC 1952), the same bytes for the same input.
+std::unique_ptr<ByteStream> deflate(ByteStream& source);
+
 }  // namespace pcompose::engine

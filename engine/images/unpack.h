@@ -20,10 +20,17 @@ struct UnpackedLayer {
   uint64_t entries = 0;
 };
 
-// Reads `blob` to its end and writes its entries beneath `root`, an empty directory. Throws Error:
-// the blob's digest first, since damage shows in many other ways. `root` is then incomplete. The
+// Where a layer is written: an empty directory for its files, and, where the layer is to be pushed
+// and saved, the directory for its record. -1: no record.
+struct LayerPlace {
+  int root = -1;
+  int record = -1;
+};
+
+// Reads `blob` to its end and writes its entries beneath `place.root`. Throws Error: the blob's
+// digest first, since damage shows in many other ways. What was written is incomplete then. The
 // blob is read, verified and inflated on a second thread.
-UnpackedLayer unpack_layer(ByteStream& blob, const LayerDigests& expected, int root,
+UnpackedLayer unpack_layer(ByteStream& blob, const LayerDigests& expected, LayerPlace place,
                            LayerLimits limits, Ownership ownership);
 
 }  // namespace pcompose::engine

@@ -3,6 +3,7 @@
 #include <array>
 #include <cerrno>
 #include <fcntl.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include <fmt/format.h>
@@ -28,7 +29,7 @@ void read_to_end(int fd, ReportReader& reader) {
 }  // namespace
 
 void run_image_worker(const std::string& job, const Fd& input, const Roots& roots,
-                      ReportReader& reader) {
+                      ReportReader& reader, const Fd& second) {
   Fd store = open_file(roots.state, O_RDONLY | O_DIRECTORY);
   Fd nothing = open_file("/dev/null", O_RDONLY);
   int ends[2];
@@ -37,10 +38,14 @@ void run_image_worker(const std::string& job, const Fd& input, const Roots& root
   SpawnOptions options;
   options.argv = {own_program("pcompose-images"), job};
   options.environment = {"LC_ALL=C.UTF-8", "PATH=/usr/bin:/bin"};
+  // LayerLimits; nothing else of ours is the worker's business.
+  for (const std::string& variable : current_environment())
+    if (variable.starts_with("PCOMPOSE_LAYER_MAX_")) options.environment.push_back(variable);
   options.fds = {{nothing.get(), STDIN_FILENO},
                  {input.get(), kSourceFd},
                  {store.get(), kStoreFd},
                  {write_end.get(), kReportFd}};
+  if (second) options.fds.emplace_back(second.get(), kSecondFd);
   Child child =
       roots.rootless ? SharedNamespaces::open(roots).spawn_inside(options) : spawn(options);
   write_end.reset();
@@ -54,6 +59,14 @@ void run_image_worker(const std::string& job, const Fd& input, const Roots& root
     throw Error("pcompose-images ended before its work was done")
         .hint("nothing was recorded: try again");
   }
+}
+
+Fd request_file(const std::string& text) {
+  Fd file(::memfd_create("request", MFD_CLOEXEC));
+  if (!file) throw Error::from_errno("memfd_create");
+  write_all(file.get(), text);
+  if (::lseek(file.get(), 0, SEEK_SET) != 0) throw Error::from_errno("lseek");
+  return file;
 }
 
 }  // namespace pcompose::engine

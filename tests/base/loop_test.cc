@@ -1,5 +1,7 @@
 #include "base/loop.h"
 
+#include <atomic>
+
 #include <gtest/gtest.h>
 
 #include "base/error.h"
@@ -93,6 +95,24 @@ TEST(LoopThread, BringsResultsAndExceptionsBack) {
       thrown = true;
     }
     EXPECT_TRUE(thrown);
+  });
+}
+
+TEST(LoopThread, ACancelledCallerWaitsForTheEnd) {
+  run([](asio::any_io_executor executor) -> Task<> {
+    LoopThread thread("test");
+    std::atomic<int> done = 0;
+    auto call = [&]() -> Task<> { co_await thread.run([&] { return ++done; }); };
+    for (int i = 0; i < 2000; ++i) {
+      TaskGroup group(executor);
+      group.spawn(call());
+      // The call is on its way there, on its way back, or has come.
+      for (int turns = i % 4; turns > 0; --turns)
+        co_await asio::post(executor, asio::use_awaitable);
+      group.cancel();
+      co_await group.join();
+      EXPECT_GE(done, i) << "a call that had begun was left";
+    }
   });
 }
 

@@ -97,16 +97,19 @@ TEST(ImageDocument, NamesTheFieldThatIsWrong) {
 }
 
 TEST(Report, ComesBackAsItWas) {
-  LoadedImage image{{"a:1", ":2"}, "sha256:m", "sha256:c", "{\"x\":\"\\n\"}", {{"aa", "bb", 7}}};
+  LoadedImage image{{"a:1", ":2"}, "sha256:m",        "sha256:i",
+                    "sha256:c",    "{\"x\":\"\\n\"}", {{"aa", "bb", 7, {"sha256:b", 5, "t"}}}};
   auto images = read_report(report_line(image) + report_done());
   ASSERT_EQ(images.size(), 1U);
   EXPECT_EQ(images[0].references, image.references);
   EXPECT_EQ(images[0].config, image.config);
   EXPECT_EQ(images[0].layers.at(0).size, 7);
+  EXPECT_EQ(images[0].layers.at(0).blob.digest, "sha256:b");
+  EXPECT_EQ(images[0].image_manifest, "sha256:i");
 }
 
 TEST(Report, OfADeadWorkerIsAnError) {
-  LoadedImage image{{"a"}, "", "sha256:c", "{}", {}};
+  LoadedImage image{{"a"}, "", "", "sha256:c", "{}", {}};
   for (const std::string& lines : {std::string(), report_line(image), report_line(image) + "{\"do"})
     EXPECT_THAT([&] { read_report(lines); },
                 testing::ThrowsMessage<Error>(HasSubstr("ended before")));

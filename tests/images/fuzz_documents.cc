@@ -7,6 +7,7 @@
 #include "engine/images/config.h"
 #include "engine/images/layer_path.h"
 #include "engine/images/manifest.h"
+#include "engine/images/manifest_writer.h"
 #include "engine/images/reference.h"
 #include "engine/images/report.h"
 #include "tests/images/memory_source.h"
@@ -58,6 +59,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     layout.blob(line);
     archive.files["config.json"] = line;
     ignoring_errors([&] { static_cast<void>(parse_image_document(line)); });
+    ignoring_errors([&] { static_cast<void>(KnownManifest::read(line)); });
     ignoring_errors([&] { check_reference(line); });
     ignoring_errors([&] { check_path(line); });
     ignoring_errors([&] { check(read_source(archive, {"linux", "amd64"})); });

@@ -30,7 +30,8 @@ void ignoring_errors(Parse&& parse) {
 void check_challenge(const std::string& text) {
   auto challenge = choose_challenge(text);
   if (!challenge) return;
-  HttpRequest request = token_request(*challenge, "repository:x:pull", {});
+  std::string form;
+  HttpRequest request = token_request(*challenge, {"repository:x:pull"}, {}, form);
   if (!request.url.starts_with("http")) std::abort();
 }
 

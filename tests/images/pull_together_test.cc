@@ -86,7 +86,10 @@ TEST_F(Together, KilledAtAnyMomentTheNextPullSucceeds) {
       std::chrono::steady_clock::now() - began);
   forget();
   int killed = 0;
-  for (int i = 0; i < 20; ++i) {
+  // PCOMPOSE_KILLS=200 for the long check.
+  const char* many = std::getenv("PCOMPOSE_KILLS");
+  int rounds = many == nullptr ? 20 : std::atoi(many);
+  for (int i = 0; i < rounds; ++i) {
     Child child = start();
     std::this_thread::sleep_for(whole * static_cast<int>(random() % 100) / 100);
     // Everybody in its session: the client and the worker.
@@ -109,6 +112,7 @@ TEST_F(Together, KilledAtAnyMomentTheNextPullSucceeds) {
     EXPECT_TRUE(content(*image, "last").starts_with("app"));
   }
   for (const std::string& layer : layer_directories()) EXPECT_FALSE(layer.starts_with(".tmp-"));
+  for (const StoreFault& fault : store_.check()) ADD_FAILURE() << fault.what;
 }
 
 TEST_F(Together, WhatIsHereNeedsNoNetwork) {

@@ -52,19 +52,20 @@ TEST(WwwAuthenticate, Nonsense) {
 
 TEST(Token, IsAskedForByGetOrPost) {
   Challenge challenge{"bearer", {{"realm", "https://h/token"}, {"service", "a b"}}};
-  HttpRequest get = token_request(challenge, "repository:x/y:pull", {});
+  std::string form;
+  HttpRequest get = token_request(challenge, {"repository:x/y:pull"}, {}, form);
   EXPECT_EQ(get.url, "https://h/token?service=a%20b&scope=repository%3Ax%2Fy%3Apull");
   EXPECT_EQ(get.authorization, "");
-  get = token_request(challenge, "", {"Aladdin", "open sesame", "", ""});
+  get = token_request(challenge, {}, {"Aladdin", "open sesame", "", ""}, form);
   EXPECT_EQ(get.url, "https://h/token?service=a%20b");
   EXPECT_EQ(get.authorization, "Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==");  // RFC 7617, 2
-  HttpRequest post = token_request(challenge, "s", {"u", "", "idtoken&", ""});
+  HttpRequest post = token_request(challenge, {"s"}, {"u", "", "idtoken&", ""}, form);
   EXPECT_EQ(post.method, Method::post);
   EXPECT_EQ(post.url, "https://h/token");
-  EXPECT_THAT(post.form, HasSubstr("grant_type=refresh_token"));
-  EXPECT_THAT(post.form, HasSubstr("refresh_token=idtoken%26"));
+  EXPECT_THAT(post.body, HasSubstr("grant_type=refresh_token"));
+  EXPECT_THAT(post.body, HasSubstr("refresh_token=idtoken%26"));
   challenge.parameters["realm"] = "file:///etc/passwd";
-  EXPECT_THROW(token_request(challenge, "s", {}), Error);
+  EXPECT_THROW(token_request(challenge, {"s"}, {}, form), Error);
 }
 
 TEST(Token, IsReadFromTheAnswer) {
@@ -116,6 +117,23 @@ TEST(RegistryError, SaysWhatToDo) {
   EXPECT_THAT(registry_error(result, source, "x").what(), HasSubstr("is not known"));
   result.code = CURLE_PEER_FAILED_VERIFICATION;
   EXPECT_THAT(registry_error(result, source, "x").what(), HasSubstr("certs.d/nowhere.invalid"));
+}
+
+TEST(RegistryError, EveryFailureHasACure) {
+  ImageSource source{"h:5000", "x", "h:5000", Tls::verified, {}};
+  for (long status : {301L, 400L, 401L, 403L, 404L, 405L, 407L, 429L, 500L, 503L})
+    EXPECT_NE(registry_error({{status, {}}, "", 0, ""}, source, "x:1").hint(), "") << status;
+  const std::pair<int, const char*> cures[] = {{CURLE_COULDNT_RESOLVE_HOST, "DNS"},
+                                               {CURLE_COULDNT_RESOLVE_PROXY, "HTTPS_PROXY"},
+                                               {CURLE_COULDNT_CONNECT, "HTTPS_PROXY"},
+                                               {CURLE_OPERATION_TIMEDOUT, "try again"},
+                                               {CURLE_PEER_FAILED_VERIFICATION, "certs.d"},
+                                               {CURLE_SSL_CONNECT_ERROR, "insecure = true"},
+                                               {CURLE_SSL_CERTPROBLEM, "certs.d"},
+                                               {CURLE_PARTIAL_FILE, "try again"},
+                                               {CURLE_RECV_ERROR, "try again"}};
+  for (const auto& [code, cure] : cures)
+    EXPECT_THAT(registry_error({{}, "", code, "why"}, source, "x").hint(), HasSubstr(cure)) << code;
 }
 
 TEST(RegistryError, SomeGoAway) {

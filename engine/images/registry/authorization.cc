@@ -64,20 +64,22 @@ std::optional<Challenge> choose_challenge(const std::string& header) {
   return std::nullopt;
 }
 
-HttpRequest token_request(const Challenge& challenge, const std::string& scope,
-                          const Credentials& credentials) {
+HttpRequest token_request(const Challenge& challenge, const std::vector<std::string>& scopes,
+                          const Credentials& credentials, std::string& form) {
   std::string realm = parameter(challenge, "realm"), service = parameter(challenge, "service");
   if (!realm.starts_with("https://") && !realm.starts_with("http://"))
     throw Error("the registry names no token server: its realm is no URL");
   HttpRequest request;
   request.headers = {"Accept: application/json"};
   std::string query = "service=" + escaped(service);
-  if (!scope.empty()) query += "&scope=" + escaped(scope);
+  for (const std::string& scope : scopes) query += "&scope=" + escaped(scope);
   if (!credentials.identity_token.empty()) {
     request.method = Method::post;
     request.url = realm;
-    request.form = "grant_type=refresh_token&client_id=pcompose&refresh_token=" +
-                   escaped(credentials.identity_token) + "&" + query;
+    form = "grant_type=refresh_token&client_id=pcompose&refresh_token=" +
+           escaped(credentials.identity_token) + "&" + query;
+    request.headers.emplace_back("Content-Type: application/x-www-form-urlencoded");
+    request.body = form;
     return request;
   }
   request.url = realm + (realm.contains('?') ? "&" : "?") + query;

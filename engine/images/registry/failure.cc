@@ -125,7 +125,7 @@ Error registry_error(const HttpResult& result, const ImageSource& source, const 
       return unauthorized(source, what, said);
     case 403:
       return Error(fmt::format("{} forbids {} (403){}", source.shown, what, said))
-          .hint("the account you use there may not read it: pcompose login " + source.shown);
+          .hint("the account you use there may not do that: pcompose login " + source.shown);
     case 404:
       return Error(fmt::format("{} does not have {} (404){}", source.shown, what, said))
           .hint("check the name and the tag");

@@ -10,7 +10,7 @@
 
 namespace pcompose::engine {
 
-enum class Method { get, head, post };
+enum class Method { get, head, post, put, patch, remove };
 
 // PEM texts; "" where there is none.
 struct TlsFiles {
@@ -23,7 +23,7 @@ struct HttpRequest {
   std::string url;
   std::vector<std::string> headers;  // "Accept: …"
   std::string authorization;         // the header's value; not sent on to another host
-  std::string form;                  // body of a post
+  std::string_view body = {};        // of a post, put or patch; outlives the exchange
   int64_t from = 0;                  // first byte of interest
   const TlsFiles* files = nullptr;   // outlives the exchange
   bool verify = true;                // the certificate

@@ -129,8 +129,13 @@ class Repository::Attempts {
   int failed_ = 0;
 };
 
-Repository::Repository(Transfers& transfers, ImageSource source, TlsFiles files, RetryPolicy policy)
-    : transfers_(transfers), source_(std::move(source)), files_(std::move(files)), policy_(policy) {
+Repository::Repository(Transfers& transfers, ImageSource source, TlsFiles files, Access access,
+                       RetryPolicy policy)
+    : transfers_(transfers),
+      source_(std::move(source)),
+      files_(std::move(files)),
+      access_(access),
+      policy_(policy) {
   if (source_.tls == Tls::verified && !is_loopback(source_.host)) scheme_ = "https";
   if (!source_.credentials.registry_token.empty())
     authorization_ = "Bearer " + source_.credentials.registry_token;
@@ -186,6 +191,15 @@ Task<std::string> Repository::fetch_token(const HttpRequest& request) {
   }
 }
 
+std::vector<std::string> Repository::scopes() const {
+  std::vector<std::string> out;
+  if (source_.path.empty()) return out;
+  const char* rights = access_ == Access::push ? ":pull,push" : ":pull";
+  out.push_back("repository:" + source_.path + rights);
+  for (const std::string& path : others_) out.push_back("repository:" + path + ":pull");
+  return out;
+}
+
 Task<> Repository::answer(const HttpHead& refusal) {
   auto challenge = choose_challenge(refusal.header("www-authenticate"));
   if (!challenge) co_return;
@@ -194,8 +208,8 @@ Task<> Repository::answer(const HttpHead& refusal) {
     if (!credentials.username.empty()) authorization_ = basic_authorization(credentials);
     co_return;
   }
-  std::string scope = source_.path.empty() ? "" : "repository:" + source_.path + ":pull";
-  HttpRequest request = token_request(*challenge, scope, credentials);
+  std::string form;
+  HttpRequest request = token_request(*challenge, scopes(), credentials, form);
   if (request.url.starts_with("http:") && scheme_ == "https" && !is_loopback_url(request.url) &&
       !credentials.empty()) {
     throw Error(fmt::format("{} wants its password sent without TLS, to {}", source_.shown,
@@ -231,12 +245,39 @@ Task<HttpResult> Repository::authorised(HttpRequest& request, Receiver* receiver
   }
 }
 
-Task<HttpResult> Repository::exchange(HttpRequest request, Receiver* receiver,
-                                      const std::string& what) {
+Task<HttpRequest> Repository::request(Method method, std::string path) {
+  co_await find_scheme();
+  HttpRequest out;
+  out.method = method;
+  prepare(out, source_.path + "/" + path);
+  co_return out;
+}
+
+// An answer's Location may be a path, or an address; a password goes to the registry alone.
+Task<HttpRequest> Repository::request_at(Method method, std::string location) {
+  HttpRequest out = co_await request(method, "");
+  std::string own = scheme_ + "://" + source_.host;
+  if (location.starts_with('/')) location.insert(0, own);
+  if (!location.starts_with(own + "/")) {
+    throw Error(
+        fmt::format("{} wants its uploads at another place: {:.200}", source_.shown, location))
+        .hint("is there a proxy before the registry that does not tell it its name?");
+  }
+  out.url = std::move(location);
+  co_return out;
+}
+
+Task<HttpResult> Repository::attempt(HttpRequest request) {
+  co_return co_await authorised(request, nullptr);
+}
+
+Task<HttpResult> Repository::exchange(HttpRequest request, Receiver* receiver, std::string what,
+                                      long also) {
   Attempts attempts(policy_);
   for (;;) {
     HttpResult result = co_await authorised(request, receiver);
-    if (is_success(result)) co_return result;
+    bool expected = result.code == 0 && also != 0 && result.head.status == also;
+    if (is_success(result) || expected) co_return result;
     co_await attempts.next(result, source_, what);
   }
 }

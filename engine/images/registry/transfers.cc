@@ -31,6 +31,24 @@ void set_blob(CURL* easy, CURLoption option, const std::string& pem) {
   set(easy, option, &blob);
 }
 
+// Of a request that carries a body.
+const char* verb_of(Method method) {
+  switch (method) {
+    case Method::post:
+      return "POST";
+    case Method::put:
+      return "PUT";
+    case Method::patch:
+      return "PATCH";
+    case Method::remove:
+      return "DELETE";
+    case Method::get:
+    case Method::head:
+      break;
+  }
+  return nullptr;
+}
+
 }  // namespace
 
 // One easy handle and what its callbacks fill.
@@ -244,9 +262,10 @@ void Transfers::configure(Exchange& exchange, const HttpRequest& request) const 
   set(easy, CURLOPT_REDIR_PROTOCOLS_STR,
       request.url.starts_with("https:") ? "https" : "http,https");
   if (request.method == Method::head) set(easy, CURLOPT_NOBODY, 1L);
-  if (request.method == Method::post) {
-    set(easy, CURLOPT_POSTFIELDSIZE, static_cast<long>(request.form.size()));
-    set(easy, CURLOPT_COPYPOSTFIELDS, request.form.c_str());
+  if (const char* verb = verb_of(request.method); verb != nullptr) {
+    set(easy, CURLOPT_POSTFIELDSIZE_LARGE, static_cast<curl_off_t>(request.body.size()));
+    set(easy, CURLOPT_POSTFIELDS, request.body.empty() ? "" : request.body.data());
+    set(easy, CURLOPT_CUSTOMREQUEST, verb);
   }
   if (request.from > 0) set(easy, CURLOPT_RANGE, (std::to_string(request.from) + "-").c_str());
   bool direct = is_loopback_url(request.url);

@@ -1,0 +1,17 @@
+// A directory of files as a tar: what `image import` makes a layer of.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "base/fd.h"
+#include "engine/images/stream.h"
+
+namespace pcompose::engine {
+
+// Everything beneath `directory`, sorted by name, with owners, times, extended attributes, hard
+// links and devices; no link is followed. Sockets are left out. The stream throws Error where a
+// file changes its length meanwhile.
+std::unique_ptr<ByteStream> tar_of_tree(Fd directory);
+
+}  // namespace pcompose::engine

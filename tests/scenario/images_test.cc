@@ -1,0 +1,91 @@
+// Images that are hard to run.
+#include <cstdlib>
+#include <filesystem>
+#include <sys/mount.h>
+
+#include "base/error.h"
+#include "base/fd.h"
+#include "base/sha256.h"
+#include "tests/fixture/busybox_image.h"
+#include "tests/fixture/image_builder.h"
+#include "tests/scenario/stack.h"
+
+namespace pcompose::test {
+namespace {
+
+class Images : public StackTest {};
+
+TEST_F(Images, OneOfAHundredAndTwentySevenLayersStarts) {
+  fixture::ImageParts parts;
+  parts.config = R"({"Cmd":["sh"],"Env":["PATH=/bin"]})";
+  parts.layers = {fixture::busybox_layer()};
+  for (int i = 1; i < 127; ++i) {
+    std::vector<fixture::TarFile> files = {
+        {.path = "layers/" + std::to_string(i), .content = std::to_string(i)},
+        {.path = "top", .content = std::to_string(i)}};
+    // Every tenth takes the file of the layer before it away.
+    if (i % 10 == 0) files.push_back({.path = "layers/.wh." + std::to_string(i - 1)});
+    parts.layers.push_back(fixture::make_tar(files));
+  }
+  fixture::write_layout(file("many"), parts);
+  expect(0, {"image", "load", "--name", "many:1", file("many")});
+  compose(
+      "services:\n  w:\n    image: many:1\n    command: sh -c 'ls /layers | wc -l; cat /top; echo; "
+      "echo x > /top; cat /top'\n");
+  EXPECT_EQ(expect(0, {"up", "--no-log-prefix"}).code, 0);
+  EXPECT_EQ(lines("w"), (std::vector<std::string>{"114", "126", "x"}));
+  expect(0, {"down", "-t", "0"});
+  expect(0, {"image", "rm", "many:1"});
+  expect(0, {"system", "check"});
+}
+
+TEST_F(Images, CheckIsCleanWhileAndAfterAProjectRuns) {
+  compose(
+      "services:\n  w:\n    image: busybox\n    command: sleep 60\n    volumes: [data:/data, "
+      "/anon]\n"
+      "volumes:\n  data:\n");
+  expect(0, {"up", "-d"});
+  expect(0, {"system", "check"});
+  Result usage = expect(0, {"system", "df", "-v"});
+  EXPECT_NE(usage.out.find("_data"), std::string::npos) << usage.out;
+  EXPECT_NE(usage.out.find("running"), std::string::npos) << usage.out;
+  // Nothing that is in use goes.
+  expect(0, {"system", "prune", "-a", "--volumes", "-f"});
+  expect(0, {"exec", "-T", "w", "true"});
+  expect(0, {"system", "check"});
+  expect(0, {"down", "-v", "-t", "0"});
+  expect(0, {"system", "check"});
+}
+
+// overlayfs takes no overlay to write to: the container gets a copy of its image.
+TEST_F(Images, WhereOverlayCannotWriteTheImageIsCopied) {
+  for (const char* name : {"lower", "upper", "work", "root"})
+    ASSERT_TRUE(std::filesystem::create_directory(file(name)));
+  std::string options =
+      "lowerdir=" + file("lower") + ",upperdir=" + file("upper") + ",workdir=" + file("work");
+  ASSERT_EQ(::mount("overlay", file("root").c_str(), "overlay", 0, options.c_str()), 0);
+  std::string before = std::getenv("PCOMPOSE_ROOT");
+  ::setenv("PCOMPOSE_ROOT", file("root").c_str(), 1);
+  fixture::make_busybox_layout(file("box"));
+  expect(0, {"image", "load", "--name", "box", file("box")});
+  compose(
+      "services:\n  w:\n    image: box\n    init: true\n    command: sh -c 'ls -l /bin/ls | cut "
+      "-c1; echo x >> "
+      "/kept; cat /kept; exec sleep 60'\n");
+  expect(0, {"up", "-d"});
+  EXPECT_TRUE(eventually([&] { return lines("w").size() == 2; }));
+  expect(0, {"restart", "-t", "0"});
+  EXPECT_TRUE(eventually([&] { return lines("w").size() == 5; }));
+  EXPECT_EQ(lines("w"), (std::vector<std::string>{"l", "x", "l", "x", "x"}));
+  for (const auto& entry : std::filesystem::directory_iterator(file("root/log"))) {
+    std::string log = read_file(entry.path());
+    EXPECT_NE(log.find("overlayfs refuses to write to"), std::string::npos) << log;
+    EXPECT_NE(log.find("(overlay)"), std::string::npos) << log;
+  }
+  expect(0, {"down", "-t", "0"});
+  EXPECT_TRUE(eventually([&] { return ::umount2(file("root").c_str(), 0) == 0; }));
+  ::setenv("PCOMPOSE_ROOT", before.c_str(), 1);
+}
+
+}  // namespace
+}  // namespace pcompose::test
