@@ -11,7 +11,7 @@
 namespace pcompose::engine {
 namespace {
 
-constexpr int kLevel = 3;
+constexpr int kLevel = 1;  // headers are mostly zeros, and four layers are written at once
 constexpr size_t kFlush = 64U << 10U;
 
 std::string_view bytes_of(const RecordHead& head) {
