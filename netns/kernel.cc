@@ -108,6 +108,7 @@ void allow_ping() {
 // Writing `all` sets `default` too (ip-sysctl.rst of the kernel).
 void set_namespace_defaults() {
   write_sysctl_if_there("net/ipv6/conf/all/disable_ipv6", "1");
+  write_sysctl_if_there("net/ipv6/conf/lo/disable_ipv6", "0");  // programs that bind ::1 expect it
   allow_ping();
   write_sysctl("net/ipv4/ip_unprivileged_port_start", "0");
 }
@@ -148,10 +149,14 @@ Fd Kernel::open_diag(int namespace_fd) {
   return open_netlink(NETLINK_SOCK_DIAG);
 }
 
-bool enable_forwarding() {
-  if (read_sysctl("net/ipv4/ip_forward") == "1") return false;
-  write_sysctl("net/ipv4/ip_forward", "1");
-  return true;
+void Kernel::allow_ipv6(int namespace_fd, const std::string& interface) {
+  Return home(host_.get());
+  enter(namespace_fd);
+  std::string settings = "net/ipv6/conf/" + interface;
+  // Its router is the bridge, which sends no advertisements; its address is its own.
+  write_sysctl_if_there(settings + "/accept_ra", "0");
+  write_sysctl_if_there(settings + "/accept_dad", "0");
+  write_sysctl(settings + "/disable_ipv6", "0");
 }
 
 }  // namespace pcompose::netns
