@@ -27,10 +27,10 @@ namespace {
 constexpr const char* kOutput = "/run/bench.out";
 
 // Runs a program in a namespace (-1: the host) and returns what it prints.
-Child start_in(int namespace_fd, std::vector<std::string> argv) {
+Child start_in(int namespace_fd, std::vector<std::string> argv, const char* output = kOutput) {
   std::optional<Child> out;
   in_namespace(namespace_fd, [&] {
-    Fd file = open_file(kOutput, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+    Fd file = open_file(output, O_WRONLY | O_CREAT | O_TRUNC, 0600);
     out.emplace(spawn({.argv = std::move(argv),
                        .environment = current_environment(),
                        .fds = {{file.get(), 1}, {file.get(), 2}},
@@ -89,7 +89,7 @@ int bench_ports(int rounds) {
   for (const PortRow& row : stage.loop.wait(stage.networks.publish({stage.port(18080)}))) {
     forwarder.add("bench", row, reserved.at(1).socket);
   }
-  Child server = start_in(stage.web.namespace_fd.get(), {"/usr/bin/iperf3", "-s"});
+  Child server = start_in(stage.web.namespace_fd.get(), {"/usr/bin/iperf3", "-s"}, "/dev/null");
   ::usleep(300000);
   std::map<std::string, std::vector<double>> results;
   for (int i = 0; i < rounds; ++i) {
@@ -166,7 +166,7 @@ int bench_dns(const std::string& rate) {
   replace_file("/run/queries", "web A\n");
   std::string text = run_in(stage.web.namespace_fd.get(),
                             {"/usr/bin/dnsperf", "-s", "127.0.0.11", "-d", "/run/queries", "-l",
-                             "5", "-Q", rate, "-c", "1", "-q", "1000", "-v"});
+                             "5", "-Q", rate, "-c", "1", "-q", "100", "-v"});
   stage.loop.wait(server->stop_all());
   auto all = latencies(text);
   if (all.empty()) {

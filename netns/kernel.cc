@@ -24,6 +24,7 @@ constexpr uint32_t kDnsAddress = 0x7f00000b;  // 127.0.0.11
 // on 0.0.0.0 cannot have it by accident, and few programs choose it.
 constexpr uint16_t kDnsPort = 61053;
 constexpr int kBacklog = 64;
+constexpr int kDnsQueue = 4 << 20;  // bytes; used only while queries wait
 
 // Brings the thread home at the end of a scope.
 class Return {
@@ -68,6 +69,12 @@ uint16_t bound_port(int socket) {
 Fd dns_socket(int type) {
   Fd fd(::socket(AF_INET, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   if (!fd) throw Error::from_errno("open a DNS socket");
+  // Queries wait here while a supervisor is replaced: the default holds some 270 of them. Where it
+  // may not be forced, as much as net.core.rmem_max allows.
+  int bytes = kDnsQueue;
+  if (::setsockopt(fd.get(), SOL_SOCKET, SO_RCVBUFFORCE, &bytes, sizeof bytes) != 0) {
+    ::setsockopt(fd.get(), SOL_SOCKET, SO_RCVBUF, &bytes, sizeof bytes);
+  }
   // An application may have taken our port while a namespace was without us.
   if (!bind_dns(fd.get(), kDnsPort) && !bind_dns(fd.get(), 0)) {
     throw Error::from_errno("bind a DNS socket to 127.0.0.11");

@@ -2,6 +2,7 @@
 
 #include <sched.h>
 
+#include "netns/endpoint_events.h"
 #include "netns/network_worker.h"
 
 namespace pcompose::netns {
@@ -70,6 +71,13 @@ Task<> Networks::disconnect(Fd namespace_fd, std::string container, std::string 
 
 Task<PodNamespaces> Networks::make_pod_namespaces() {
   co_return co_await thread_.run([] { return netns::make_pod_namespaces(); });
+}
+
+Task<Fd> Networks::watch_tables() {
+  co_return co_await thread_.run([s = state_.get()] {
+    s->on_thread();  // it may have to enter the namespace first
+    return netns::watch_tables();
+  });
 }
 
 Task<bool> Networks::repair() {

@@ -130,6 +130,8 @@ class Networks {
 
   Task<PodNamespaces> make_pod_namespaces();
 
+  // watch_tables() in the namespace of the bridges.
+  Task<Fd> watch_tables();
   // Puts the table back where somebody flushed it. True where that was needed.
   Task<bool> repair();
 

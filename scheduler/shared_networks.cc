@@ -182,7 +182,14 @@ Task<> Supervisor::watch_endpoints() {
 
 // Who reloads the host's firewall flushes our table with it.
 Task<> Supervisor::watch_tables() {
-  Fd watch = netns::watch_tables();
+  Fd watch;
+  try {
+    watch = co_await networks_.watch_tables();
+  } catch (const Error& e) {
+    // Then the next `up` puts it back.
+    spdlog::warn("flushes of the nftables table will not be noticed: {}", e.what());
+    co_return;
+  }
   for (;;) {
     co_await wait_readable(watch.get());
     if (!netns::drain_table_events(watch.get(), context_.roots.tag)) continue;
