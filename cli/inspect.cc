@@ -64,12 +64,12 @@ int port(const Globals& globals, const PortFlags& flags) {
     std::string others;
     for (const auto& p : v.ports) {
       if (p.published != 0 && std::to_string(p.target) == wanted && p.protocol == protocol) {
-        fmt::print("{}:{}\n", p.url, p.published);
+        fmt::print("{}\n", p.address());
         return 0;
       }
       if (p.published != 0)
-        others += fmt::format("{}{}:{}->{}/{}", others.empty() ? "" : ", ", p.url, p.published,
-                              p.target, p.protocol);
+        others += fmt::format("{}{}->{}/{}", others.empty() ? "" : ", ", p.address(), p.target,
+                              p.protocol);
     }
     throw Error(
         fmt::format("no port {}/{} for container {}: {}", wanted, protocol, v.row.name, others));

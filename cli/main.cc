@@ -60,6 +60,9 @@ int run_command(int argc, char** argv) {
   add_lifecycle(app, globals, run);
   add_ps(app, globals, run);
   add_inspect(app, globals, run);
+  add_endpoints(app, globals, run);
+  add_network(app, globals, run);
+  add_pod(app, globals, run);
   add_logs(app, globals, run);
   add_exec(app, globals, run);
   add_config(app, globals, run);

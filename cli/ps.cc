@@ -58,7 +58,7 @@ std::string ports_text(const ContainerView& view) {
   std::string out;
   for (const auto& p : view.ports) {
     if (!out.empty()) out += ", ";
-    if (p.published != 0) out += fmt::format("{}:{}->", p.url, p.published);
+    if (p.published != 0) out += p.address() + "->";
     out += fmt::format("{}/{}", p.target, p.protocol);
   }
   return out;

@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "cli/attach.h"
 #include "cli/command.h"
+#include "cli/endpoints.h"
 #include "cli/image_pull.h"
 #include "compose/graph.h"
 #include "compose/json.h"
@@ -18,7 +19,7 @@ namespace {
 
 struct UpFlags {
   bool detach = false, wait = false, force_recreate = false, no_recreate = false, no_deps = false;
-  bool remove_orphans = false, no_start = false;
+  bool remove_orphans = false, no_start = false, auto_ports = false, pod = false;
   std::vector<std::string> scales;  // S=N
   int timeout = -1, wait_timeout = -1;
   std::string pull;
@@ -62,6 +63,7 @@ json::object request(const compose::Project& project, const UpFlags& flags,
                     {"remove_orphans", flags.remove_orphans},
                     {"no_start", flags.no_start},
                     {"wait", flags.wait},
+                    {"auto_ports", flags.auto_ports},
                     {"dry_run", globals.dry_run}};
   json::object values;
   for (const auto& [name, value] : project.from_environment) values[name] = value;
@@ -96,6 +98,8 @@ int up(const Globals& globals, const UpFlags& flags) {
   compose::Project project = load_project(globals, flags.services);
   Roots roots = Roots::from_environment();
   apply_scales(project, flags.scales);
+  bind_ports(project);
+  if (flags.pod) project.pod = true;
   // Before anything is touched.
   provide_images(
       globals, roots,
@@ -109,6 +113,7 @@ int up(const Globals& globals, const UpFlags& flags) {
       "/v1/up", request(project, flags, globals),
       [&](const json::object& event) { progress.show(event); }, scheduler::Start::if_missing);
   int code = report(result);
+  if (code == 0 && !globals.dry_run) show_reachable_ports(roots, project.name);
   if (code != 0 || flags.detach || flags.wait || flags.no_start || globals.dry_run) return code;
   return attach(globals, roots, project.name, attach_options(project, flags), began);
 }
@@ -134,6 +139,9 @@ void add_up(CLI::App& app, Globals& globals, Run& run) {
   c->add_flag("--no-start", flags->no_start, "Create only");
   c->add_flag("--remove-orphans", flags->remove_orphans,
               "Remove containers of services the file does not have");
+  c->add_flag("--pod", flags->pod, "All containers in one network, ipc and uts namespace");
+  c->add_flag("--auto-ports", flags->auto_ports,
+              "Publish on the next free port where one is in use");
   c->add_option("-t,--timeout", flags->timeout,
                 "Seconds before SIGKILL where a container has to stop");
   c->add_option("--scale", flags->scales, "S=N: so many containers of a service")

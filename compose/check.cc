@@ -86,6 +86,35 @@ class Checker {
     replicas(service, path);
     limits(service, path);
     targets(service, path);
+    shared_network(service, path);
+    fixed_addresses(service, path);
+  }
+
+  void shared_network(const Node& service, const std::string& path) {
+    std::string mode = service.text_of("network_mode");
+    bool by_service = mode.starts_with("service:");
+    if (!by_service && !mode.starts_with("container:")) return;
+    std::string owner = by_service ? "service " + mode.substr(8) : "container " + mode.substr(10);
+    for (size_t i = 0; i < items_of(service, "ports").size(); ++i) {
+      error(items_of(service, "ports")[i].origin, at_index(below(path, "ports"), i),
+            fmt::format("the container has no network of its own; publish the port at {}", owner));
+    }
+  }
+
+  void fixed_addresses(const Node& service, const std::string& path) {
+    const Node* scale = service.find("scale");
+    const Node* deploy = service.find("deploy");
+    if (scale == nullptr && deploy != nullptr) scale = deploy->find("replicas");
+    if (scale == nullptr || scale->text == "1" || scale->text == "0") return;
+    for (const Entry& network : entries_of(service, "networks")) {
+      for (std::string_view key : {"ipv4_address", "ipv6_address", "mac_address"}) {
+        const Node* address = network.value.find(key);
+        if (address == nullptr) continue;
+        error(
+            address->origin, below(below(below(path, "networks"), network.key), key),
+            fmt::format("{} containers cannot have one address; remove it or scale", scale->text));
+      }
+    }
   }
 
   // `what` is undefined unless a top-level mapping of that name holds it.
@@ -104,10 +133,14 @@ class Checker {
     for (const Entry& network : entries_of(service, "networks")) {
       std::string at = below(below(path, "networks"), network.key);
       if (network.key != "default") reference("networks", network.key, network.origin, at);
-      const Node* address = network.value.find("ipv4_address");
-      if (address != nullptr && !is_ip_address(address->text)) {
-        error(address->origin, below(at, "ipv4_address"),
-              fmt::format("\"{}\" is no IP address", address->text));
+      for (std::string_view key : {"ipv4_address", "ipv6_address"}) {
+        const Node* address = network.value.find(key);
+        if (address == nullptr) continue;
+        bool v6 = address->text.find(':') != std::string::npos;
+        if (is_ip_address(address->text) && v6 == (key == "ipv6_address")) continue;
+        error(address->origin, below(at, key),
+              fmt::format("\"{}\" is no {} address", address->text,
+                          key == "ipv6_address" ? "IPv6" : "IPv4"));
       }
     }
     for (size_t i = 0; i < items_of(service, "volumes").size(); ++i) {

@@ -47,12 +47,29 @@ class Decoder {
     decode_plain(model_.root, "secrets", project.secrets);
     decode_plain(model_.root, "configs", project.configs);
     decode_plain(model_.root, "models", project.models);
+    own_extension(project);
     take_values("secrets.", project.secrets, project.from_environment);
     take_values("configs.", project.configs, project.from_environment);
     return project;
   }
 
  private:
+  // x-pcompose: what is ours and no other reader of compose files minds.
+  void own_extension(Project& project) {
+    const Node* own = model_.root.find("x-pcompose");
+    if (own == nullptr) return;
+    for (const Entry& entry : own->entries) {
+      std::string path = below("x-pcompose", entry.key);
+      if (entry.key != "pod") {
+        diagnostics_.error(entry.origin, path, "is not known; 'pod: true' is");
+      } else if (!entry.value.is(Kind::boolean)) {
+        diagnostics_.error(entry.origin, path, "must be true or false");
+      } else {
+        project.pod = own->flag("pod");
+      }
+    }
+  }
+
   void take_values(const std::string& section, const std::map<std::string, Material>& materials,
                    TextMap& out) {
     for (const auto& [key, material] : materials) {
@@ -98,6 +115,16 @@ class Decoder {
                        fmt::format("\"{}\"", written->text), fmt::format("\"{}\"", value));
   }
 
+  void driver(const Node& node, const std::string& path) {
+    const Node* written = node.find("driver");
+    if (written == nullptr) return;
+    for (std::string_view known : {"", "default", "bridge", "macvlan", "ipvlan"}) {
+      if (written->text == known) return;
+    }
+    report_unsupported(unsupported_, diagnostics_, *written, below(path, "driver"),
+                       fmt::format("\"{}\"", written->text), "bridge, macvlan or ipvlan");
+  }
+
   Network network(const Entry& entry) {
     const Node& node = entry.value;
     std::string path = below("networks", entry.key);
@@ -106,7 +133,7 @@ class Decoder {
     fields(reader, out);
     out.key = entry.key;
     out.position = position_of(entry.origin);
-    only(node, "driver", "bridge", path);
+    driver(node, path);
     const Node* ipam = node.find("ipam");
     if (ipam == nullptr) return out;
     only(*ipam, "driver", "default", path + ".ipam");
@@ -117,11 +144,6 @@ class Decoder {
     if (out.pools.empty()) return out;
     out.subnet = out.pools.front().subnet;
     out.gateway = out.pools.front().gateway;
-    if (out.pools.size() > 1) {
-      const Node* pools = ipam->find("config");
-      report_unsupported(unsupported_, diagnostics_, pools->items[1], path + ".ipam.config[1]",
-                         "more than one subnet", "one subnet");
-    }
     return out;
   }
 

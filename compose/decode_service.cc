@@ -123,9 +123,12 @@ void ServiceDecoder::texts(const Node& node, Service& out) {
   out.image = node.text_of("image");
   out.container_name = node.text_of("container_name");
   out.network_mode = node.text_of("network_mode");
-  if (!out.network_mode.empty() && out.network_mode != "none" && out.network_mode != "host") {
-    cannot(*node.find("network_mode"), "network_mode", fmt::format("\"{}\"", out.network_mode),
-           "none or host");
+  const std::string& mode = out.network_mode;
+  bool known = mode.empty() || mode == "none" || mode == "host" || mode.starts_with("service:") ||
+               mode.starts_with("container:");
+  if (!known) {
+    cannot(*node.find("network_mode"), "network_mode", fmt::format("\"{}\"", mode),
+           "none, host, service:NAME or container:NAME");
   }
   only(node, "ipc", {"private", "shareable", "host", "none"});
   only(node, "pid", {"host"});

@@ -73,13 +73,13 @@ constexpr Object kMountObject = one("mount", kMount, kMountRequired);
 
 constexpr auto kMembership = std::to_array<Attribute>({{"aliases", unique},
                                                        {"ipv4_address", string},
-                                                       {"ipv6_address", string, kNo},
-                                                       {"link_local_ips", unique, kNo},
-                                                       {"mac_address", string, kNo},
-                                                       {"interface_name", string, kNo},
+                                                       {"ipv6_address", string},
+                                                       {"link_local_ips", unique},
+                                                       {"mac_address", string},
+                                                       {"interface_name", string},
                                                        {"driver_opts", text_map, kNo},
-                                                       {"priority", integer, kNo},
-                                                       {"gw_priority", integer, kNo}});
+                                                       {"priority", integer},
+                                                       {"gw_priority", integer}});
 constexpr Object kMembershipObject = one("network of a service", kMembership);
 
 constexpr auto kDependency =
@@ -299,7 +299,7 @@ constexpr auto kService = std::to_array<Attribute>({
     {"labels", labels},
     {"links", unique},
     {"logging", logging, kNo, &kLoggingObject},
-    {"mac_address", string, kNo},
+    {"mac_address", string},
     {"mem_limit", bytes},
     {"mem_reservation", bytes},
     {"mem_swappiness", bytes},
@@ -348,22 +348,20 @@ constexpr Object kServiceObject = one("service", kService);
 
 // --- top level ----------------------------------------------------------------------------------
 
-constexpr auto kPool = std::to_array<Attribute>({{"subnet", string},
-                                                 {"gateway", string},
-                                                 {"ip_range", string, kNo},
-                                                 {"aux_addresses", text_map, kNo}});
+constexpr auto kPool = std::to_array<Attribute>(
+    {{"subnet", string}, {"gateway", string}, {"ip_range", string}, {"aux_addresses", text_map}});
 constexpr Object kPoolObject = one("ipam config", kPool);
 constexpr auto kIpam = std::to_array<Attribute>(
     {{"driver", string}, {"config", ipam_pools, kYes, &kPoolObject}, {"options", text_map, kNo}});
 constexpr Object kIpamObject = one("ipam", kIpam);
 constexpr auto kNetwork = std::to_array<Attribute>({{"name", string},
                                                     {"driver", string},
-                                                    {"driver_opts", text_map, kNo},
+                                                    {"driver_opts", text_map},
                                                     {"ipam", object, kYes, &kIpamObject},
                                                     {"external", external},
                                                     {"internal", boolean},
-                                                    {"enable_ipv4", boolean, kNo},
-                                                    {"enable_ipv6", boolean, kNo},
+                                                    {"enable_ipv4", boolean},
+                                                    {"enable_ipv6", boolean},
                                                     {"attachable", boolean},
                                                     {"labels", labels}});
 constexpr Object kNetworkObject = one("network", kNetwork);

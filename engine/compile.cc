@@ -13,8 +13,15 @@ Plan prepare_plan(const ContainerSpec& spec) {
   // The cgroup namespace is made after the cgroup was joined: its root is where the process is
   // then.
   uint64_t at_clone = linux.new_namespaces & ~static_cast<uint64_t>(CLONE_NEWCGROUP);
+  for (const auto& [type, fd] : linux.namespaces) at_clone &= ~type;
   Plan plan(at_clone);
   add_cgroups(plan, linux);
+  for (const auto& [type, fd] : linux.namespaces) {
+    Op join = op(OpCode::set_namespace);
+    join.fd = plan.descriptor(fd);
+    join.arg = type;
+    plan.add(join);
+  }
   if ((linux.new_namespaces & CLONE_NEWCGROUP) != 0) {
     Op o = op(OpCode::new_namespace);
     o.arg = CLONE_NEWCGROUP;

@@ -58,12 +58,14 @@ std::vector<DnsForwarder::Endpoint> DnsForwarder::upstreams() {
   if (!settings_.upstreams.empty()) return settings_.upstreams;
   struct stat now{};
   if (::stat(settings_.resolv_conf.c_str(), &now) != 0) return {};
-  if (now.st_mtim.tv_sec != file_time_.tv_sec || now.st_mtim.tv_nsec != file_time_.tv_nsec) {
+  bool same = now.st_mtim.tv_sec == file_.st_mtim.tv_sec && now.st_ino == file_.st_ino &&
+              now.st_mtim.tv_nsec == file_.st_mtim.tv_nsec && now.st_size == file_.st_size;
+  if (!same) {
     from_file_.clear();
     for (const auto& address : parse_resolv_conf(read_file(settings_.resolv_conf, 1U << 16U))) {
       from_file_.emplace_back(address, kDnsPort);
     }
-    file_time_ = now.st_mtim;
+    file_ = now;
   }
   return from_file_;
 }
@@ -77,18 +79,47 @@ Task<Bytes> DnsForwarder::ask(DnsQuery query, Transport transport,
   co_return relay_answer(answer, query, transport);
 }
 
+// Servers that are asked at the same time. Shared: one that is slow may end after the answer was
+// given.
+struct DnsForwarder::Race {
+  Race(const asio::any_io_executor& executor, DnsQuery q) : query(std::move(q)), news(executor) {}
+  DnsQuery query;
+  Event news;
+  Bytes best;
+  bool decided = false;
+  size_t open = 0;  // still being asked
+};
+
+Task<> DnsForwarder::compete(std::shared_ptr<Race> race, Endpoint server) {
+  Bytes answer = co_await ask_server(race->query, server);
+  --race->open;
+  if (!race->decided && !answer.empty()) {
+    race->decided = is_final(answer);
+    if (race->decided || race->best.empty()) race->best = std::move(answer);
+  }
+  race->news.pulse();
+}
+
 Task<Bytes> DnsForwarder::ask_servers(const DnsQuery& query,
                                       const std::vector<asio::ip::address>& servers) {
-  Bytes best;
+  using namespace asio::experimental::awaitable_operators;
   std::vector<Endpoint> chosen;
   for (const auto& address : servers) chosen.emplace_back(address, kDnsPort);
   if (chosen.empty()) chosen = upstreams();
-  for (const Endpoint& server : chosen) {
-    Bytes answer = co_await ask_server(query, server);
-    if (is_final(answer)) co_return answer;
-    if (!answer.empty()) best = std::move(answer);
+  auto executor = co_await asio::this_coro::executor;
+  auto race = std::make_shared<Race>(executor, query);
+  TaskGroup group(executor);
+  for (size_t next = 0; !race->decided && (next < chosen.size() || race->open > 0);) {
+    if (next < chosen.size()) {
+      ++race->open;
+      group.spawn(compete(race, chosen[next++]));
+    }
+    auto patience = next < chosen.size() ? settings_.patience : settings_.timeout * 3;
+    if (race->open > 0 && !race->decided) co_await (race->news.wait() || sleep_for(patience));
   }
-  co_return best;
+  group.cancel();
+  co_await group.join();
+  co_return std::move(race->best);
 }
 
 Task<Bytes> DnsForwarder::ask_server(const DnsQuery& query, Endpoint server) {

@@ -25,13 +25,15 @@ class DnsForwarder {
   using Endpoint = asio::ip::udp::endpoint;
   std::vector<Endpoint> upstreams();
   Task<Bytes> ask_servers(const DnsQuery& query, const std::vector<asio::ip::address>& servers);
+  struct Race;
+  Task<> compete(std::shared_ptr<Race> race, Endpoint server);
   Task<Bytes> ask_server(const DnsQuery& query, Endpoint server);
   Task<Bytes> ask_by_udp(const DnsQuery& query, Endpoint server);
   Task<Bytes> ask_by_tcp(const DnsQuery& query, Endpoint server);
 
   DnsSettings settings_;
   std::vector<Endpoint> from_file_;
-  timespec file_time_{};
+  struct stat file_{};  // as it was read: a new time, size or inode is a new file
   size_t waiting_ = 0;
 };
 

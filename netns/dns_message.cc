@@ -13,10 +13,12 @@ constexpr uint16_t kLeastUdp = 512;
 // less.
 constexpr uint16_t kMostUdp = 4096;
 constexpr size_t kMostTcp = 65535;
-constexpr size_t kAddressRecord = 16;  // pointer, type, class, ttl, length, four bytes
+constexpr size_t kRecordHead = 12;  // pointer, type, class, ttl, length
 constexpr size_t kOptRecord = 11;
 constexpr uint16_t kNamePointer = 0xc000 | kDnsHeader;  // the question's name
 constexpr std::string_view kPointerSuffix = ".in-addr.arpa";
+constexpr std::string_view kPointerSuffix6 = ".ip6.arpa";
+constexpr size_t kNibbles = 32;
 
 Bytes refusal(const DnsHeader& asked, DnsCode code) {
   DnsWriter out;
@@ -79,7 +81,54 @@ void put_record_head(DnsWriter& out, DnsType type, uint32_t ttl) {
   out.u32(ttl);
 }
 
+void put_address(DnsWriter& out, Ipv4 address, uint32_t ttl) {
+  put_record_head(out, DnsType::a, ttl);
+  out.u16(4);
+  out.u32(address.value);
+}
+
+void put_address(DnsWriter& out, const Ipv6& address, uint32_t ttl) {
+  put_record_head(out, DnsType::aaaa, ttl);
+  out.u16(static_cast<uint16_t>(address.bytes.size()));
+  out.raw(address.bytes);
+}
+
+template <class Address>
+Bytes answer_records(const DnsQuery& query, std::span<const Address> addresses, uint32_t ttl,
+                     Transport transport) {
+  constexpr size_t kRecord = kRecordHead + sizeof(Address);
+  size_t used = kDnsHeader + query.question.size() + (query.edns ? kOptRecord : 0);
+  size_t limit = limit_of(query, transport);
+  size_t room = used < limit ? (limit - used) / kRecord : 0;
+  size_t count = std::min(room, addresses.size());
+  DnsHeader header = answer_header(query, DnsCode::no_error);
+  header.answers = static_cast<uint16_t>(count);
+  if (count < addresses.size()) header.flags |= kFlagTruncated;
+  DnsWriter out;
+  out.bytes.reserve(used + count * kRecord);
+  out.header(header);
+  out.raw(query.question);
+  for (const Address& address : addresses.first(count)) put_address(out, address, ttl);
+  put_opt(out, query);
+  return out.bytes;
+}
+
 Bytes server_failure(const DnsQuery& query) { return answer_empty(query, DnsCode::server_failure); }
+
+// "b.a.9.8.…": the lowest nibble first, a dot between two.
+std::optional<Ip> address_of_nibbles(std::string_view text) {
+  if (text.size() != 2 * kNibbles - 1) return {};
+  Ipv6 out;
+  for (size_t i = 0; i < kNibbles; ++i) {
+    char c = text[2 * i];
+    if (i + 1 < kNibbles && text[2 * i + 1] != '.') return {};
+    bool digit = c >= '0' && c <= '9';
+    if (!digit && !(c >= 'a' && c <= 'f')) return {};
+    unsigned nibble = static_cast<unsigned>(digit ? c - '0' : c - 'a' + 10);
+    out.bytes.at(15 - i / 2) |= static_cast<uint8_t>(i % 2 == 0 ? nibble : nibble << 4U);
+  }
+  return Ip(out);
+}
 
 // Where the answer section's records end, as far as they fit into `limit`.
 struct Cut {
@@ -145,24 +194,12 @@ Bytes answer_empty(const DnsQuery& query, DnsCode code) {
 
 Bytes answer_addresses(const DnsQuery& query, std::span<const Ipv4> addresses, uint32_t ttl,
                        Transport transport) {
-  size_t used = kDnsHeader + query.question.size() + (query.edns ? kOptRecord : 0);
-  size_t limit = limit_of(query, transport);
-  size_t room = used < limit ? (limit - used) / kAddressRecord : 0;
-  size_t count = std::min(room, addresses.size());
-  DnsHeader header = answer_header(query, DnsCode::no_error);
-  header.answers = static_cast<uint16_t>(count);
-  if (count < addresses.size()) header.flags |= kFlagTruncated;
-  DnsWriter out;
-  out.bytes.reserve(used + count * kAddressRecord);
-  out.header(header);
-  out.raw(query.question);
-  for (Ipv4 address : addresses.first(count)) {
-    put_record_head(out, DnsType::a, ttl);
-    out.u16(4);
-    out.u32(address.value);
-  }
-  put_opt(out, query);
-  return out.bytes;
+  return answer_records(query, addresses, ttl, transport);
+}
+
+Bytes answer_addresses(const DnsQuery& query, std::span<const Ipv6> addresses, uint32_t ttl,
+                       Transport transport) {
+  return answer_records(query, addresses, ttl, transport);
 }
 
 Bytes answer_pointer(const DnsQuery& query, const std::string& name, uint32_t ttl,
@@ -184,12 +221,16 @@ Bytes answer_pointer(const DnsQuery& query, const std::string& name, uint32_t tt
   return empty;
 }
 
-std::optional<Ipv4> address_of_pointer(const std::string& name) {
+std::optional<Ip> address_of_pointer(const std::string& name) {
+  if (name.ends_with(kPointerSuffix6)) {
+    return address_of_nibbles(
+        std::string_view(name).substr(0, name.size() - kPointerSuffix6.size()));
+  }
   if (!name.ends_with(kPointerSuffix)) return {};
   auto reversed =
       Ipv4::parse(std::string_view(name).substr(0, name.size() - kPointerSuffix.size()));
   if (!reversed) return {};
-  return Ipv4{__builtin_bswap32(reversed->value)};
+  return Ip(Ipv4{__builtin_bswap32(reversed->value)});
 }
 
 Bytes forward_query(const DnsQuery& query, uint16_t id) {

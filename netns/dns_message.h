@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-#include "netns/subnet.h"
+#include "netns/ip.h"
 
 namespace pcompose::netns {
 
@@ -54,12 +54,15 @@ Bytes answer_empty(const DnsQuery& query, DnsCode code);
 // A records. What does not fit is left out and TC is set: musl before 1.2.4 takes what there is.
 Bytes answer_addresses(const DnsQuery& query, std::span<const Ipv4> addresses, uint32_t ttl,
                        Transport transport);
+// AAAA records (RFC 3596), the same.
+Bytes answer_addresses(const DnsQuery& query, std::span<const Ipv6> addresses, uint32_t ttl,
+                       Transport transport);
 // The name of an address, "web.shop_default". One with an impossible label gives an empty answer.
 Bytes answer_pointer(const DnsQuery& query, const std::string& name, uint32_t ttl,
                      Transport transport);
 
-// 4.3.2.1.in-addr.arpa -> 1.2.3.4
-std::optional<Ipv4> address_of_pointer(const std::string& name);
+// 4.3.2.1.in-addr.arpa -> 1.2.3.4; 32 nibbles before .ip6.arpa (RFC 3596, 2.5).
+std::optional<Ip> address_of_pointer(const std::string& name);
 
 // The query as a message for an upstream server, with another id, recursion desired.
 Bytes forward_query(const DnsQuery& query, uint16_t id);

@@ -4,6 +4,7 @@
 #include <array>
 #include <map>
 #include <netinet/in.h>
+#include <random>
 #include <sys/socket.h>
 
 #include "base/error.h"
@@ -56,23 +57,34 @@ struct DnsServer::State {
   DnsSettings settings;
   DnsForwarder forwarder;
   std::map<std::string, ScopePtr> scopes;
-  size_t turn = 0;
+  std::minstd_rand random{std::random_device{}()};  // only spreads load
 
   // The answer where it is ours to give; nullopt: upstream's.
   std::optional<Bytes> local_answer(const Scope& scope, const DnsQuery& query, Transport transport);
-  Bytes addresses(const DnsQuery& query, std::vector<Ipv4> found, Transport transport);
+  Bytes addresses(const DnsQuery& query, Found found, Transport transport);
+
+ private:
+  template <class Address>
+  std::vector<Address> in_order(std::vector<Address> first, std::vector<Address> last) {
+    std::ranges::shuffle(first, random);
+    std::ranges::shuffle(last, random);
+    first.insert(first.end(), last.begin(), last.end());
+    return first;
+  }
 };
 
-Bytes DnsServer::State::addresses(const DnsQuery& query, std::vector<Ipv4> found,
-                                  Transport transport) {
+Bytes DnsServer::State::addresses(const DnsQuery& query, Found found, Transport transport) {
   auto type = static_cast<DnsType>(query.type);
-  // No A for AAAA, MX, …: the name is there, so never NXDOMAIN (some resolvers would stop at it).
-  if (type != DnsType::a && type != DnsType::any) return answer_empty(query, DnsCode::no_error);
-  if (found.size() > 1) {
-    auto first = found.begin() + static_cast<ptrdiff_t>(turn++ % found.size());
-    std::ranges::rotate(found, first);
+  if (type == DnsType::a || (type == DnsType::any && (!found.v4.empty() || found.v6.empty()))) {
+    auto list = in_order(std::move(found.v4), std::move(found.v4_last));
+    return answer_addresses(query, std::span<const Ipv4>(list), kTtl, transport);
   }
-  return answer_addresses(query, found, kTtl, transport);
+  if (type == DnsType::aaaa || type == DnsType::any) {
+    auto list = in_order(std::move(found.v6), std::move(found.v6_last));
+    return answer_addresses(query, std::span<const Ipv6>(list), kTtl, transport);
+  }
+  // No MX, TXT, …: the name is there, so never NXDOMAIN (some resolvers would stop at it).
+  return answer_empty(query, DnsCode::no_error);
 }
 
 std::optional<Bytes> DnsServer::State::local_answer(const Scope& scope, const DnsQuery& query,

@@ -9,21 +9,27 @@
 
 #include "base/fd.h"
 #include "base/loop.h"
-#include "netns/subnet.h"
+#include "netns/ip.h"
 
 namespace pcompose::netns {
+
+// The addresses of a name. Clients take the first one: each group is shuffled, and what should
+// rather not be taken (an unhealthy replica) comes last.
+struct Found {
+  std::vector<Ipv4> v4, v4_last;
+  std::vector<Ipv6> v6, v6_last;
+};
 
 // What a container sees. Called on the loop for every query: must be quick (maps, not the
 // database).
 class Names {
  public:
   virtual ~Names() = default;
-  // nullopt: not ours, ask upstream. An empty list: a known name without an address just now.
+  // nullopt: not ours, ask upstream. Nothing in it: a known name without an address just now.
   // `name` is lower case, without the last dot.
-  virtual std::optional<std::vector<Ipv4>> find(const std::string& scope,
-                                                const std::string& name) = 0;
+  virtual std::optional<Found> find(const std::string& scope, const std::string& name) = 0;
   // The name of an address of ours; nullopt: ask upstream.
-  virtual std::optional<std::string> reverse(const std::string& scope, Ipv4 address) = 0;
+  virtual std::optional<std::string> reverse(const std::string& scope, const Ip& address) = 0;
   // Whom to ask instead of the host's servers; empty: those.
   [[nodiscard]] virtual std::vector<asio::ip::address> servers(const std::string& scope) {
     static_cast<void>(scope);
@@ -42,6 +48,9 @@ struct DnsSettings {
   std::vector<asio::ip::udp::endpoint> upstreams;  // where not empty: instead of resolv_conf
   // Per server; a client gives up after 5 s (resolv.conf(5)).
   std::chrono::milliseconds timeout{2000};
+  // Until the next server is asked, too. Not all at once: the first may know names that the others
+  // deny.
+  std::chrono::milliseconds patience{300};
   size_t in_flight = 512;                 // queries that wait for upstream; more get SERVFAIL
   size_t connections = 64;                // TCP clients of one scope; more are closed at once
   std::chrono::milliseconds idle{10000};  // until a silent TCP client is closed

@@ -63,11 +63,16 @@ bool Firewall::table_exists() {
   return error == 0;
 }
 
-bool Firewall::ensure_table(std::span<const std::string> foreign) {
+bool Firewall::ensure_table() {
   // One transaction makes it, so a table that is there is whole.
   if (table_exists()) return false;
-  require(render_table(tag_, foreign), "make the nftables table " + tag_);
+  require(render_table(tag_), "make the nftables table " + tag_);
   return true;
+}
+
+void Firewall::add_foreign(Family family, std::span<const std::string> links) {
+  if (links.empty()) return;
+  require(render_foreign(tag_, family, links), "refuse to forward between the host's links");
 }
 
 void Firewall::remove_table() {
@@ -88,16 +93,19 @@ void Firewall::remove_network(const NetworkRow& network) {
 }
 
 void Firewall::publish(std::span<const PortRow> ports) {
-  if (ports.empty() || run(render_ports(tag_, Change::add, ports)).empty()) return;
+  std::string text = render_ports(tag_, Change::add, ports);
+  if (text.empty() || run(text).empty()) return;
   // Somebody of ours left an element with another target (a crash before its removal).
   unpublish(ports);
   require(render_ports(tag_, Change::add, ports), "publish ports");
 }
 
 void Firewall::unpublish(std::span<const PortRow> ports) {
-  if (ports.empty() || run(render_ports(tag_, Change::remove, ports)).empty()) return;
+  std::string text = render_ports(tag_, Change::remove, ports);
+  if (text.empty() || run(text).empty()) return;
   // One that is gone already fails all: one by one, and what is not there may stay so.
   for (const PortRow& port : ports) {
+    if (!port.is_mapped()) continue;
     std::string problem = run(render_ports(tag_, Change::remove, {&port, 1}));
     bool gone = problem.find("No such file or directory") != std::string::npos;
     if (!problem.empty() && !gone) throw Error("unpublish a port: " + problem);

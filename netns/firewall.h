@@ -13,9 +13,13 @@ namespace pcompose::netns {
 // Pure: the texts that libnftables reads (nft(8)). Everything in them is a value type of ours or
 // was checked: a link name or a tag with other characters than [A-Za-z0-9_.-] throws Error.
 
-// The whole table, empty. `foreign` are links that must not forward to one another although we had
-// to turn forwarding on: those the host had at that moment.
-std::string render_table(const std::string& tag, std::span<const std::string> foreign);
+// The whole table, empty.
+std::string render_table(const std::string& tag);
+enum class Family : uint8_t { v4, v6 };
+// Links that must not forward to one another although we had to turn forwarding on: those the host
+// had at that moment.
+std::string render_foreign(const std::string& tag, Family family,
+                           std::span<const std::string> links);
 enum class Change { add, remove };
 std::string render_network(const std::string& tag, Change change, const NetworkRow& network);
 std::string render_ports(const std::string& tag, Change change, std::span<const PortRow> ports);
@@ -32,7 +36,9 @@ class Firewall {
   // Where the table is missing (first network, or somebody flushed the ruleset) makes it in one
   // transaction. True where it did: everything that should be in it has to be added again. Throws
   // Error.
-  bool ensure_table(std::span<const std::string> foreign);
+  bool ensure_table();
+  // Refuses to forward between these links. Repeated calls are fine.
+  void add_foreign(Family family, std::span<const std::string> links);
   [[nodiscard]] bool table_exists();
   void remove_table();  // no error where there is none
 

@@ -5,22 +5,35 @@
 #include <unistd.h>
 
 #include "base/error.h"
+#include "base/fd.h"
 #include "netns/sysctl.h"
 
 namespace pcompose::netns {
 namespace {
 
-constexpr const char* kForward = "net/ipv4/ip_forward";
+std::string setting(Family family) {
+  return family == Family::v4 ? "net/ipv4/ip_forward" : "net/ipv6/conf/all/forwarding";
+}
 
-std::string file_of(const Roots& roots) { return roots.run + "/forwarding-was-off"; }
+std::string file_of(const Roots& roots, Family family) {
+  return roots.run + (family == Family::v4 ? "/forwarding-was-off" : "/forwarding6-was-off");
+}
 
-bool recorded(const Roots& roots) { return ::access(file_of(roots).c_str(), F_OK) == 0; }
+std::string advertisements_file(const Roots& roots) { return roots.run + "/accept-ra-was-1"; }
 
-std::vector<std::string> read_links(const Roots& roots) {
-  std::istringstream lines(read_file(file_of(roots)));
+bool exists(const std::string& file) { return ::access(file.c_str(), F_OK) == 0; }
+
+std::vector<std::string> read_links(const std::string& file) {
+  std::istringstream lines(read_file(file));
   std::vector<std::string> out;
   for (std::string line; std::getline(lines, line);) out.push_back(line);
   return out;
+}
+
+void write_links(const std::string& file, const std::vector<std::string>& links) {
+  std::string text;
+  for (const std::string& link : links) text += link + "\n";
+  replace_file(file, text, 0600);
 }
 
 std::vector<std::string> links_without_loopback(Kernel& kernel) {
@@ -31,28 +44,71 @@ std::vector<std::string> links_without_loopback(Kernel& kernel) {
   return out;
 }
 
+std::string accept_ra(const std::string& link) { return "net/ipv6/conf/" + link + "/accept_ra"; }
+
+void keep_advertisements(const Roots& roots, Kernel& kernel) {
+  std::vector<std::string> changed;
+  for (const std::string& link : links_without_loopback(kernel)) {
+    // A name may hold a slash's stand-in, or the link may be gone by now: then it has no setting.
+    if (!exists("/proc/sys/" + accept_ra(link)) || read_sysctl(accept_ra(link)) != "1") continue;
+    changed.push_back(link);
+  }
+  if (changed.empty()) return;
+  write_links(advertisements_file(roots), changed);
+  for (const std::string& link : changed) write_sysctl_if_there(accept_ra(link), "2");
+}
+
+void release_advertisements(const Roots& roots) {
+  std::string file = advertisements_file(roots);
+  if (!exists(file)) return;
+  for (const std::string& link : read_links(file)) write_sysctl_if_there(accept_ra(link), "1");
+  ::unlink(file.c_str());
+}
+
+bool is_our_link(const std::string& link, const std::vector<std::string>& ours) {
+  // Our own host ends may still be there: their namespaces are taken down by and by.
+  return link.starts_with("pc-") || link.starts_with("pcv-") ||
+         std::ranges::find(ours, link) != ours.end();
+}
+
+void release(const Roots& roots, Kernel& kernel, Family family,
+             const std::vector<std::string>& ours) {
+  std::string file = file_of(roots, family);
+  if (!exists(file)) return;
+  auto before = read_links(file);
+  bool newcomer = std::ranges::any_of(links_without_loopback(kernel), [&](const std::string& link) {
+    return !is_our_link(link, ours) && std::ranges::find(before, link) == before.end();
+  });
+  if (!newcomer) write_sysctl_if_there(setting(family), "0");
+  if (family == Family::v6 && !newcomer) release_advertisements(roots);
+  ::unlink(file.c_str());
+}
+
 }  // namespace
 
-std::vector<std::string> foreign_links(const Roots& roots, Kernel& kernel) {
-  if (recorded(roots)) return read_links(roots);
-  if (read_sysctl(kForward) == "1") return {};
-  std::string text;
+std::vector<std::string> foreign_links(const Roots& roots, Kernel& kernel, Family family) {
+  std::string file = file_of(roots, family);
+  if (exists(file)) return read_links(file);
+  if (read_sysctl(setting(family)) == "1") return {};
   auto links = links_without_loopback(kernel);
-  for (const std::string& link : links) text += link + "\n";
-  replace_file(file_of(roots), text, 0600);
+  write_links(file, links);
   return links;
 }
 
-void release_forwarding(const Roots& roots, Kernel& kernel) {
-  if (!recorded(roots)) return;
-  auto before = read_links(roots);
-  // Our own host ends may still be there: their namespaces are taken down by and by.
-  bool newcomer = std::ranges::any_of(links_without_loopback(kernel), [&](const std::string& link) {
-    return !link.starts_with("pc-") && !link.starts_with("pcv-") &&
-           std::ranges::find(before, link) == before.end();
-  });
-  if (!newcomer) write_sysctl(kForward, "0");
-  ::unlink(file_of(roots).c_str());
+std::vector<std::string> recorded_links(const Roots& roots, Family family) {
+  std::string file = file_of(roots, family);
+  return exists(file) ? read_links(file) : std::vector<std::string>();
+}
+
+void enable_forwarding(const Roots& roots, Kernel& kernel, Family family) {
+  if (read_sysctl(setting(family)) == "1") return;
+  if (family == Family::v6) keep_advertisements(roots, kernel);
+  write_sysctl(setting(family), "1");
+}
+
+void release_forwarding(const Roots& roots, Kernel& kernel, const std::vector<std::string>& ours) {
+  release(roots, kernel, Family::v4, ours);
+  release(roots, kernel, Family::v6, ours);
 }
 
 }  // namespace pcompose::netns

@@ -24,6 +24,7 @@ constexpr uint32_t kDnsAddress = 0x7f00000b;  // 127.0.0.11
 // on 0.0.0.0 cannot have it by accident, and few programs choose it.
 constexpr uint16_t kDnsPort = 61053;
 constexpr int kBacklog = 64;
+constexpr int kDnsQueue = 4 << 20;  // bytes; used only while queries wait
 
 // Brings the thread home at the end of a scope.
 class Return {
@@ -68,6 +69,12 @@ uint16_t bound_port(int socket) {
 Fd dns_socket(int type) {
   Fd fd(::socket(AF_INET, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   if (!fd) throw Error::from_errno("open a DNS socket");
+  // Queries wait here while a supervisor is replaced: the default holds some 270 of them. Where it
+  // may not be forced, as much as net.core.rmem_max allows.
+  int bytes = kDnsQueue;
+  if (::setsockopt(fd.get(), SOL_SOCKET, SO_RCVBUFFORCE, &bytes, sizeof bytes) != 0) {
+    ::setsockopt(fd.get(), SOL_SOCKET, SO_RCVBUF, &bytes, sizeof bytes);
+  }
   // An application may have taken our port while a namespace was without us.
   if (!bind_dns(fd.get(), kDnsPort) && !bind_dns(fd.get(), 0)) {
     throw Error::from_errno("bind a DNS socket to 127.0.0.11");
@@ -108,6 +115,7 @@ void allow_ping() {
 // Writing `all` sets `default` too (ip-sysctl.rst of the kernel).
 void set_namespace_defaults() {
   write_sysctl_if_there("net/ipv6/conf/all/disable_ipv6", "1");
+  write_sysctl_if_there("net/ipv6/conf/lo/disable_ipv6", "0");  // programs that bind ::1 expect it
   allow_ping();
   write_sysctl("net/ipv4/ip_unprivileged_port_start", "0");
 }
@@ -148,10 +156,14 @@ Fd Kernel::open_diag(int namespace_fd) {
   return open_netlink(NETLINK_SOCK_DIAG);
 }
 
-bool enable_forwarding() {
-  if (read_sysctl("net/ipv4/ip_forward") == "1") return false;
-  write_sysctl("net/ipv4/ip_forward", "1");
-  return true;
+void Kernel::allow_ipv6(int namespace_fd, const std::string& interface) {
+  Return home(host_.get());
+  enter(namespace_fd);
+  std::string settings = "net/ipv6/conf/" + interface;
+  // Its router is the bridge, which sends no advertisements; its address is its own.
+  write_sysctl_if_there(settings + "/accept_ra", "0");
+  write_sysctl_if_there(settings + "/accept_dad", "0");
+  write_sysctl(settings + "/disable_ipv6", "0");
 }
 
 }  // namespace pcompose::netns

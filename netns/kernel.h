@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/fd.h"
+#include "netns/ip.h"
 #include "netns/netlink.h"
 #include "netns/subnet.h"
 
@@ -33,17 +34,30 @@ struct BridgeSpec {
   std::string name;  // at most 15 characters
   Prefix subnet;
   Ipv4 gateway;  // the bridge's own address
+  bool ipv4 = true;
+  std::optional<Prefix6> subnet6;  // nothing: IPv6 stays off
+  Ipv6 gateway6;
+  int mtu = 0;  // 0 = the kernel's
 };
 
 struct EndpointLink {
   std::string bridge;
   std::string link;       // the host's end; a name never used before (namespaces die late)
   std::string interface;  // eth0
-  Ipv4 address;
+  std::optional<Ipv4> address;
   int prefix_length = 24;
   std::optional<Ipv4> default_gateway;
   Mac mac;
   uint32_t group = 0;  // link group of the host's end (ip-link(8)): all of a root share one
+  std::optional<Ipv6> address6;
+  int prefix6_length = 64;
+  std::optional<Ipv6> default_gateway6;
+  std::vector<Ip> link_locals;  // further addresses, 169.254/16 or fe80::/64
+  int mtu = 0;
+  bool isolated = false;  // reaches the bridge, but no other isolated port
+  // Instead of a bridge: a macvlan or ipvlan of this link of the host.
+  std::string parent;
+  std::string kind, mode;
 };
 
 // All methods throw Error naming the object and leave nothing half done that a repeated call would
@@ -53,8 +67,8 @@ class Kernel {
  public:
   Kernel();
 
-  // A namespace with loopback up, IPv6 off, ping allowed to every group and ports from 0 for
-  // everyone (as docker has it: a container's user is not root). About 0.6 ms.
+  // A namespace with loopback up, IPv6 off but on loopback, ping allowed to every group and ports
+  // from 0 for everyone (as docker has it: a container's user is not root). About 0.6 ms.
   Namespace make_namespace(Dns dns);
 
   // UDP and TCP sockets on 127.0.0.11 in an existing namespace, and the stateless nftables rewrite
@@ -86,20 +100,26 @@ class Kernel {
   // Takes a living container off a network: 18 ms, so never for teardown (closing the namespace
   // does it).
   void detach(const std::string& link);
+  // The same by the container's end, where the host has none (macvlan).
+  void remove_inside(int route, const std::string& interface);
+  // For a container that lost or got the network of its default route.
+  void set_default_route(int route, const std::string& interface, const Ip& gateway);
 
   // Destinations of the host's main routing table without the default route.
   [[nodiscard]] std::vector<Prefix> routes();
+  [[nodiscard]] std::vector<Prefix6> routes6();
   // Names and indices of all links of the host's namespace.
   [[nodiscard]] std::map<std::string, int> links();
 
  private:
   int link_index(const std::string& name);
+  void give_bridge(const BridgeSpec& spec, int index, const Ip& address, int length);
+  void make_child_link(int namespace_fd, const EndpointLink& endpoint);
+  void allow_ipv6(int namespace_fd, const std::string& interface);
+  void configure(int route, const EndpointLink& endpoint);
 
   Fd host_;  // the host's network namespace, to return to
   Fd route_;
 };
-
-// Turns on forwarding of IPv4 in the calling thread's namespace. True where it was off.
-bool enable_forwarding();
 
 }  // namespace pcompose::netns

@@ -1,71 +1,31 @@
 #include "netns/network_worker.h"
 
 #include <algorithm>
+#include <chrono>
 
 #include "base/sha256.h"
+#include "netns/attempt.h"
+#include "netns/endpoint_events.h"
 #include "netns/forwarding.h"
+#include "netns/neighbours.h"
 #include "netns/run_lock.h"
 
 namespace pcompose::netns {
 namespace {
 
-constexpr int kShortestSubnet = 8;
-constexpr int kLongestSubnet = 30;  // a gateway and one container
-
-std::optional<Prefix> subnet_of(const NetworkSpec& spec) {
-  if (spec.subnet.empty()) return {};
-  auto subnet = Prefix::parse(spec.subnet);
-  if (!subnet && spec.subnet.find(':') != std::string::npos) {
-    throw Error("IPv6 subnets (" + spec.subnet + ") are not supported yet");
-  }
-  if (!subnet) throw Error("\"" + spec.subnet + "\" is not a subnet").hint("write 10.5.0.0/16");
-  if (subnet->length < kShortestSubnet || subnet->length > kLongestSubnet) {
-    throw Error("the subnet " + subnet->str() + " must have between 8 and 30 bits");
-  }
-  return subnet;
-}
-
-Ipv4 gateway_of(const NetworkSpec& spec, const Prefix& subnet) {
-  if (spec.gateway.empty()) return subnet.first();
-  auto gateway = Ipv4::parse(spec.gateway);
-  if (!gateway || !subnet.contains(*gateway) || *gateway == subnet.base ||
-      *gateway == subnet.last()) {
-    throw Error("the gateway \"" + spec.gateway + "\" is not an address of " + subnet.str());
-  }
-  return *gateway;
-}
-
-void check_same(const NetworkRow& row, const NetworkSpec& spec) {
-  auto subnet = subnet_of(spec);
-  if (subnet && *subnet != row.subnet) {
-    throw Error("the network " + row.name + " exists with the subnet " + row.subnet.str() +
-                ", not " + subnet->str())
-        .hint("remove it first");
-  }
-  if (spec.reach != row.reach) {
-    throw Error("the network " + row.name + " exists and is " +
-                (row.reach == Reach::internal ? "internal" : "not internal"))
-        .hint("remove it first");
-  }
-}
-
-// Runs one step of a teardown, which goes on whatever happens.
-template <class Step>
-void attempt(std::vector<Error>& errors, const Step& step) {
-  try {
-    step();
-  } catch (const Error& e) {
-    errors.push_back(e);
-  } catch (const std::exception& e) {
-    errors.emplace_back(e.what());
-  }
-}
+constexpr unsigned kSubnet6Tries = 64;
 
 std::string joined_replicas(const std::vector<EndpointRow>& endpoints) {
   std::string out;
   for (const EndpointRow& e : endpoints) out += (out.empty() ? "" : ", ") + e.replica;
   return out;
 }
+
+int64_t now_ns() {
+  return std::chrono::nanoseconds(std::chrono::system_clock::now().time_since_epoch()).count();
+}
+
+Ipv6 first_of(const Prefix6& subnet) { return subnet.at(1); }
 
 }  // namespace
 
@@ -74,7 +34,7 @@ NetworkWorker::NetworkWorker(const Roots& roots)
 
 void NetworkWorker::check_overlap(const Prefix& subnet) {
   for (const NetworkRow& other : store_.networks()) {
-    if (!other.subnet.overlaps(subnet)) continue;
+    if (!other.ipv4 || !other.subnet.overlaps(subnet)) continue;
     throw Error("the subnet " + subnet.str() + " overlaps " + other.subnet.str() +
                 " of the network " + other.name);
   }
@@ -84,24 +44,71 @@ void NetworkWorker::check_overlap(const Prefix& subnet) {
   }
 }
 
+void NetworkWorker::check_overlap(const Prefix6& subnet) {
+  for (const NetworkRow& other : store_.networks()) {
+    if (!other.subnet6 || !other.subnet6->overlaps(subnet)) continue;
+    throw Error("the subnet " + subnet.str() + " overlaps " + other.subnet6->str() +
+                " of the network " + other.name);
+  }
+  for (const Prefix6& route : kernel_.routes6()) {
+    if (!route.overlaps(subnet)) continue;
+    throw Error("the subnet " + subnet.str() + " overlaps the host's route to " + route.str());
+  }
+}
+
+Prefix6 NetworkWorker::choose_subnet6(const std::string& name) {
+  std::vector<Prefix6> taken = kernel_.routes6();
+  for (const NetworkRow& other : store_.networks()) {
+    if (other.subnet6) taken.push_back(*other.subnet6);
+  }
+  for (unsigned attempt = 0; attempt < kSubnet6Tries; ++attempt) {
+    Prefix6 candidate = unique_local_subnet(roots_.tag + "/" + name, attempt);
+    auto overlaps = [&](const Prefix6& p) { return p.overlaps(candidate); };
+    if (std::ranges::none_of(taken, overlaps)) return candidate;
+  }
+  throw Error("no IPv6 subnet is free").hint("give the network an IPv6 subnet of its own");
+}
+
+void NetworkWorker::choose_subnets(const NetworkSpec& spec, const NetworkPlan& plan,
+                                   NetworkRow& row) {
+  bool shared = row.options.driver != Driver::bridge;  // the LAN of its parent has it, too
+  if (spec.ipv4) {
+    if (plan.subnet) {
+      if (!shared) check_overlap(*plan.subnet);
+      row.subnet = *plan.subnet;
+    } else {
+      std::vector<Prefix> taken = kernel_.routes();
+      for (const NetworkRow& other : store_.networks()) {
+        if (other.ipv4) taken.push_back(other.subnet);
+      }
+      row.subnet = pick_subnet(default_pools(), taken);
+    }
+    row.gateway = plan.gateway.value_or(row.subnet.first());
+  }
+  if (!spec.ipv6) return;
+  if (plan.subnet6 && !shared) check_overlap(*plan.subnet6);
+  row.subnet6 = plan.subnet6 ? *plan.subnet6 : choose_subnet6(spec.name);
+  row.gateway6 = plan.gateway6.value_or(first_of(*row.subnet6));
+}
+
 NetworkRow NetworkWorker::make_row(const NetworkSpec& spec) {
+  NetworkPlan plan = plan_network(spec);
   NetworkRow row;
   row.id = random_hex(6);
   row.name = spec.name;
   row.project = spec.project;
   row.key = spec.key;
-  row.bridge = "pc-" + row.id.substr(0, 8);
+  row.bridge = plan.bridge.empty() ? "pc-" + row.id.substr(0, 8) : plan.bridge;
+  row.ipv4 = spec.ipv4;
   row.reach = spec.reach;
   row.labels = spec.labels;
-  if (auto wanted = subnet_of(spec)) {
-    check_overlap(*wanted);
-    row.subnet = *wanted;
-  } else {
-    std::vector<Prefix> taken = kernel_.routes();
-    for (const NetworkRow& other : store_.networks()) taken.push_back(other.subnet);
-    row.subnet = pick_subnet(default_pools(), taken);
+  row.options = plan.options;
+  row.options.created_ns = now_ns();
+  if (kernel_.link_exists(row.bridge)) {
+    throw Error("the host has a link " + row.bridge + " already")
+        .hint("choose another com.docker.network.bridge.name");
   }
-  row.gateway = gateway_of(spec, row.subnet);
+  choose_subnets(spec, plan, row);
   return row;
 }
 
@@ -109,12 +116,30 @@ NetworkRow NetworkWorker::ensure(const NetworkSpec& spec) {
   if (spec.name.empty()) throw Error("a network needs a name");
   Fd lock = lock_networks(roots_, Hold::exclusive);
   auto row = store_.network(spec.name);
-  if (row) {
-    check_same(*row, spec);
-  } else {
+  std::string change = row ? difference(*row, spec) : "";
+  if (!change.empty()) {
+    auto users = store_.endpoints_on(row->id);
+    bool ours = row->project == spec.project && users.empty();
+    if (!ours) {
+      throw Error("the network " + row->name + " exists and would have to be made anew with " +
+                  change + (users.empty() ? "" : "; " + joined_replicas(users) + " is on it"))
+          .hint("take down what uses it, or remove it first");
+    }
+    auto errors = remove_row(*row);
+    if (!errors.empty()) throw errors.front();
+    row.reset();
+  }
+  if (!row) {
     row = make_row(spec);
     // The row first: a crash after it leaves a name that the next run completes or removes.
     if (!store_.insert(*row)) throw Error("the network " + spec.name + " was made meanwhile");
+  } else if (row->project.empty() && !spec.project.empty()) {
+    if (!store_.is_released(row->id)) {
+      throw Error("the network " + row->name + " exists and no project made it")
+          .hint("write `external: true` to use it");
+    }
+    store_.set_project(row->id, spec.project);  // released to others, and wanted again
+    row->project = spec.project;
   }
   install(*row);
   return *row;
@@ -131,34 +156,80 @@ NetworkRow NetworkWorker::require_network(const std::string& name) {
   auto row = store_.network(name);
   if (row) return *row;
   throw Error("the network " + name + " does not exist")
-      .hint("another project's file has to make it, or leave `external` out");
+      .hint("make it with `pcompose network create " + name +
+            "`, or by the project that owns it; or leave `external` out");
+}
+
+bool NetworkWorker::is_up(const NetworkRow& row) {
+  return row.options.driver != Driver::bridge || kernel_.link_exists(row.bridge);
 }
 
 // The rules before the bridge: at no time is there a bridge that they do not guard.
 void NetworkWorker::install(const NetworkRow& row) {
+  if (row.options.driver != Driver::bridge) return;
   ensure_table();
   firewall_.add_network(row);
-  kernel_.ensure_bridge({row.bridge, row.subnet, row.gateway});
+  // After the table, which refuses what is not ours.
+  if (row.ipv4) allow_forwarding(Family::v4);
+  if (row.subnet6) allow_forwarding(Family::v6);
+  BridgeSpec bridge{row.bridge,  row.subnet,   row.gateway,    row.ipv4,
+                    row.subnet6, row.gateway6, row.options.mtu};
+  kernel_.ensure_bridge(bridge);
+  // Asking programs takes milliseconds: once for each network in this process's life.
+  if (accepted_.insert(row.bridge).second) accept_at_neighbours(roots_, row.bridge);
+}
+
+void NetworkWorker::allow_forwarding(Family family) {
+  firewall_.add_foreign(family, foreign_links(roots_, kernel_, family));
+  enable_forwarding(roots_, kernel_, family);
 }
 
 void NetworkWorker::ensure_table() {
-  auto foreign = foreign_links(roots_, kernel_);
-  if (firewall_.ensure_table(foreign)) {
-    // New, or flushed by somebody while we ran: everything that lives goes back in.
-    for (const NetworkRow& row : store_.networks()) {
-      if (kernel_.link_exists(row.bridge)) firewall_.add_network(row);
-    }
-    firewall_.publish(store_.ports());
+  // New, or flushed by somebody while we ran.
+  if (firewall_.ensure_table()) fill_table();
+}
+
+// Everything that lives goes back in.
+void NetworkWorker::fill_table() {
+  for (Family family : {Family::v4, Family::v6}) {
+    firewall_.add_foreign(family, recorded_links(roots_, family));
   }
-  enable_forwarding();  // after the table, which refuses what is not ours
+  for (const NetworkRow& row : store_.networks()) {
+    if (kernel_.link_exists(row.bridge)) firewall_.add_network(row);
+  }
+  firewall_.publish(store_.ports());
+}
+
+bool NetworkWorker::repair() {
+  Fd lock = lock_networks(roots_, Hold::exclusive);
+  auto rows = store_.networks();
+  bool used = std::ranges::any_of(
+      rows, [&](const NetworkRow& row) { return kernel_.link_exists(row.bridge); });
+  if (!used || !firewall_.ensure_table()) return false;
+  fill_table();
+  accepted_.clear();  // the others' rules went, too
+  for (const NetworkRow& row : rows) {
+    if (kernel_.link_exists(row.bridge)) accept_at_neighbours(roots_, row.bridge);
+  }
+  return true;
 }
 
 void NetworkWorker::remove_from_kernel(const NetworkRow& row, std::vector<Error>& errors) {
+  if (row.options.driver != Driver::bridge) return;
   // The bridge before its rules: see install().
   attempt(errors, [&] { kernel_.delete_bridge(row.bridge); });
   attempt(errors, [&] {
     if (firewall_.table_exists()) firewall_.remove_network(row);
   });
+}
+
+std::vector<Error> NetworkWorker::remove_row(const NetworkRow& row) {
+  std::vector<Error> errors;
+  remove_from_kernel(row, errors);
+  // What is still there keeps its row, so that the next run finds it.
+  if (errors.empty()) attempt(errors, [&] { store_.remove_network(row.id); });
+  attempt(errors, [&] { forget_table(); });
+  return errors;
 }
 
 std::vector<Error> NetworkWorker::remove(const std::string& name) {
@@ -169,30 +240,83 @@ std::vector<Error> NetworkWorker::remove(const std::string& name) {
   if (!users.empty()) {
     throw Error("the network " + name + " is in use by " + joined_replicas(users));
   }
-  std::vector<Error> errors;
-  remove_from_kernel(*row, errors);
-  // What is still there keeps its row, so that the next run finds it.
-  if (errors.empty()) attempt(errors, [&] { store_.remove_network(row->id); });
-  attempt(errors, [&] { forget_table(); });
-  return errors;
+  return remove_row(*row);
+}
+
+Release NetworkWorker::release(const std::string& name, const std::string& project) {
+  Fd lock = lock_networks(roots_, Hold::exclusive);
+  auto row = store_.network(name);
+  if (!row) return Release::removed;
+  auto users = store_.endpoints_on(row->id);
+  bool others = std::ranges::any_of(users, [&](const auto& e) { return e.project != project; });
+  if (others) {
+    store_.set_released(row->id);
+    return Release::kept_for_others;
+  }
+  if (!users.empty()) {
+    throw Error("the network " + name + " is in use by " + joined_replicas(users));
+  }
+  auto errors = remove_row(*row);
+  if (!errors.empty()) throw errors.front();
+  return Release::removed;
 }
 
 void NetworkWorker::forget_table() {
+  std::vector<std::string> ours;
   // Rows without a bridge are networks that nobody has used since the boot.
   for (const NetworkRow& row : store_.networks()) {
     if (kernel_.link_exists(row.bridge)) return;
+    ours.push_back(row.bridge);
   }
   firewall_.remove_table();
-  release_forwarding(roots_, kernel_);
+  leave_neighbours(roots_);
+  accepted_.clear();
+  release_forwarding(roots_, kernel_, ours);
+}
+
+void NetworkWorker::leave_networks(const std::set<std::string>& ids, std::vector<Error>& errors) {
+  if (ids.empty()) return;
+  for (const NetworkRow& row : store_.networks()) {
+    // A project takes its networks down itself.
+    if (!ids.contains(row.id) || !row.project.empty()) continue;
+    Fd lock = lock_networks(roots_, Hold::exclusive);
+    if (!store_.endpoints_on(row.id).empty()) continue;
+    if (store_.is_released(row.id)) {
+      auto failed = remove_row(row);
+      errors.insert(errors.end(), failed.begin(), failed.end());
+      continue;
+    }
+    // One that somebody made by hand stays as a row; who is on it next makes the bridge.
+    remove_from_kernel(row, errors);
+    attempt(errors, [&] { forget_table(); });
+  }
+}
+
+void NetworkWorker::tell_others(const std::set<std::string>& networks, const std::string& project) {
+  for (const std::string& id : networks) {
+    auto users = store_.endpoints_on(id);
+    bool others = std::ranges::any_of(users, [&](const auto& e) { return e.project != project; });
+    if (others) return announce_endpoint_change(roots_);
+  }
 }
 
 std::vector<Error> NetworkWorker::remove_replicas(const std::vector<std::string>& containers) {
   std::vector<Error> errors = unpublish(containers);
+  std::set<std::string> networks;
+  std::string project;
   attempt(errors, [&] {
     Transaction transaction(db_);
-    for (const std::string& container : containers) store_.remove_endpoints(container);
+    for (const std::string& container : containers) {
+      for (const EndpointRow& e : store_.endpoints_of(container)) {
+        networks.insert(e.network);
+        project = e.project;
+      }
+      store_.remove_endpoints(container);
+    }
     transaction.commit();
   });
+  attempt(errors, [&] { tell_others(networks, project); });
+  attempt(errors, [&] { leave_networks(networks, errors); });
   return errors;
 }
 

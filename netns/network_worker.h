@@ -1,11 +1,14 @@
 // Networks' work, synchronous, on its thread. Private to the room.
 #pragma once
 
+#include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
 #include "netns/firewall.h"
+#include "netns/network_plan.h"
 #include "netns/networks.h"
 
 namespace pcompose::netns {
@@ -18,12 +21,17 @@ class NetworkWorker {
   NetworkRow ensure(const NetworkSpec& spec);
   NetworkRow use(const std::string& name);
   std::vector<Error> remove(const std::string& name);
+  Release release(const std::string& name, const std::string& project);
+  void fix_addresses(const std::vector<FixedAddress>& addresses);
+  bool repair();
 
   std::vector<ReplicaNet> make_replicas(const std::vector<ReplicaSpec>& specs);
   std::vector<Error> remove_replicas(const std::vector<std::string>& containers);
+  EndpointRow connect(int namespace_fd, const ReplicaSpec& spec);
+  void disconnect(int namespace_fd, const std::string& container, const std::string& network);
 
-  std::vector<ReservedPort> reserve(const std::vector<PublishSpec>& ports);
-  void publish(const std::vector<PublishSpec>& ports);
+  std::vector<ReservedPort> reserve(const std::vector<PublishSpec>& ports, Conflict conflict);
+  std::vector<PortRow> publish(const std::vector<PublishSpec>& ports);
   std::vector<Error> unpublish(const std::vector<std::string>& containers);
 
   Kernel& kernel() { return kernel_; }
@@ -31,31 +39,55 @@ class NetworkWorker {
 
  private:
   NetworkRow make_row(const NetworkSpec& spec);
+  void choose_subnets(const NetworkSpec& spec, const NetworkPlan& plan, NetworkRow& row);
+  Prefix6 choose_subnet6(const std::string& name);
   void check_overlap(const Prefix& subnet);
+  void check_overlap(const Prefix6& subnet);
+  bool is_up(const NetworkRow& row);
   void install(const NetworkRow& row);
+  void allow_forwarding(Family family);
   void ensure_table();
+  void fill_table();
   void forget_table();
   void remove_from_kernel(const NetworkRow& row, std::vector<Error>& errors);
+  std::vector<Error> remove_row(const NetworkRow& row);
+  // What nobody is on any more and no project will come back for.
+  void leave_networks(const std::set<std::string>& ids, std::vector<Error>& errors);
+  void tell_others(const std::set<std::string>& networks, const std::string& project);
 
   // The networks of one batch, by name: each is read once.
   using Known = std::map<std::string, NetworkRow>;
   const NetworkRow& known_network(Known& known, const std::string& name);
+  // A shared lock under which all the networks have their bridges.
+  // `current` is the replica at work, for the words of an error.
+  Fd lock_installed(const std::vector<ReplicaSpec>& specs, Known& known,
+                    const ReplicaSpec*& current);
+  EndpointRow plan_endpoint(const ReplicaSpec& spec, const Attachment& attachment,
+                            const NetworkRow& network);
   std::vector<EndpointRow> plan_endpoints(const ReplicaSpec& spec, Known& known);
+  void pass_default_route(int route, const EndpointRow& gone,
+                          const std::vector<EndpointRow>& endpoints);
+  EndpointLink link_of(const EndpointRow& row, const Attachment& attachment,
+                       const NetworkRow& network);
   // A replica whose links may not pass frames yet.
   struct Built {
     Namespace space;
     std::vector<EndpointLink> links;
   };
   Built build(const ReplicaSpec& spec, const std::vector<EndpointRow>& endpoints, Known& known);
+  std::vector<ReplicaNet> build_all(const std::vector<ReplicaSpec>& specs, Known& known,
+                                    const ReplicaSpec*& current);
   NetworkRow require_network(const std::string& name);
-  std::string port_owner(const PublishSpec& port, Ipv4 host);
-  PortRow port_row(const PublishSpec& port);
+  std::string port_owner(const PortRow& taken);
+  std::vector<EndpointRow> port_targets(const PublishSpec& port);
+  std::vector<PortRow> port_rows(const PublishSpec& port);
 
   Roots roots_;
   Database db_;
   NetworkStore store_;
   Kernel kernel_;
   Firewall firewall_;
+  std::set<std::string> accepted_;  // bridges that the host's own firewall was told of
 };
 
 }  // namespace pcompose::netns

@@ -2,6 +2,7 @@
 
 #include <sched.h>
 
+#include "netns/endpoint_events.h"
 #include "netns/network_worker.h"
 
 namespace pcompose::netns {
@@ -42,6 +43,47 @@ Task<std::vector<Error>> Networks::remove_network(std::string name) {
       [s = state_.get(), name = std::move(name)] { return s->on_thread().remove(name); });
 }
 
+Task<Release> Networks::release_network(std::string name, std::string project) {
+  co_return co_await thread_.run(
+      [s = state_.get(), name = std::move(name), project = std::move(project)] {
+        return s->on_thread().release(name, project);
+      });
+}
+
+Task<> Networks::fix_addresses(std::vector<FixedAddress> addresses) {
+  co_await thread_.run([s = state_.get(), addresses = std::move(addresses)] {
+    s->on_thread().fix_addresses(addresses);
+  });
+}
+
+Task<EndpointRow> Networks::connect(Fd namespace_fd, ReplicaSpec spec) {
+  co_return co_await thread_.run(
+      [s = state_.get(), fd = std::move(namespace_fd), spec = std::move(spec)] {
+        return s->on_thread().connect(fd.get(), spec);
+      });
+}
+
+Task<> Networks::disconnect(Fd namespace_fd, std::string container, std::string network) {
+  co_await thread_.run(
+      [s = state_.get(), fd = std::move(namespace_fd), container = std::move(container),
+       network = std::move(network)] { s->on_thread().disconnect(fd.get(), container, network); });
+}
+
+Task<PodNamespaces> Networks::make_pod_namespaces() {
+  co_return co_await thread_.run([] { return netns::make_pod_namespaces(); });
+}
+
+Task<Fd> Networks::watch_tables() {
+  co_return co_await thread_.run([s = state_.get()] {
+    s->on_thread();  // it may have to enter the namespace first
+    return netns::watch_tables();
+  });
+}
+
+Task<bool> Networks::repair() {
+  co_return co_await thread_.run([s = state_.get()] { return s->on_thread().repair(); });
+}
+
 Task<ReplicaNet> Networks::make_replica(ReplicaSpec spec) {
   std::vector<ReplicaSpec> one;
   one.push_back(std::move(spec));
@@ -60,14 +102,16 @@ Task<std::vector<Error>> Networks::remove_replicas(std::vector<std::string> cont
   });
 }
 
-Task<std::vector<ReservedPort>> Networks::reserve(std::vector<PublishSpec> ports) {
-  co_return co_await thread_.run(
-      [s = state_.get(), ports = std::move(ports)] { return s->on_thread().reserve(ports); });
+Task<std::vector<ReservedPort>> Networks::reserve(std::vector<PublishSpec> ports,
+                                                  Conflict conflict) {
+  co_return co_await thread_.run([s = state_.get(), ports = std::move(ports), conflict] {
+    return s->on_thread().reserve(ports, conflict);
+  });
 }
 
-Task<> Networks::publish(std::vector<PublishSpec> ports) {
-  co_await thread_.run(
-      [s = state_.get(), ports = std::move(ports)] { s->on_thread().publish(ports); });
+Task<std::vector<PortRow>> Networks::publish(std::vector<PublishSpec> ports) {
+  co_return co_await thread_.run(
+      [s = state_.get(), ports = std::move(ports)] { return s->on_thread().publish(ports); });
 }
 
 Task<std::vector<Error>> Networks::unpublish(std::vector<std::string> containers) {

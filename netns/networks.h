@@ -13,29 +13,47 @@
 #include "base/roots.h"
 #include "netns/kernel.h"
 #include "netns/network_store.h"
+#include "netns/pod_namespaces.h"
 #include "netns/ports.h"
 
 namespace pcompose::netns {
+
+// An address pool of a network, of either family; all but the subnet may be "".
+struct PoolSpec {
+  std::string subnet;
+  std::string gateway = {};                     // "" = the subnet's first address
+  std::string ip_range = {};                    // dynamic addresses come from it
+  std::map<std::string, std::string> aux = {};  // addresses that are never given, by name
+};
 
 struct NetworkSpec {
   std::string name;
   std::string project;
   std::string key;
-  std::string subnet;   // "" = from the pool
-  std::string gateway;  // "" = the subnet's first address
+  std::vector<PoolSpec> pools;  // none: subnets of our choice
   Reach reach = Reach::outside;
   std::map<std::string, std::string> labels;
+  bool ipv4 = true;
+  bool ipv6 = false;
+  bool attachable = false;
+  std::string driver;  // "" = bridge
+  std::map<std::string, std::string> driver_opts;
 };
 
 // One network of a container.
 struct Attachment {
   std::string network;             // name
   std::vector<std::string> names;  // service, replica, aliases, short id; any letter case
-  std::string address;             // "" = the lease, else a free one
-  std::string mac;                 // "" = made from the address
+  std::string address = {};        // "" = the lease, else a free one
+  std::string mac = {};            // "" = made from the address
+  std::string address6 = {};
+  std::vector<std::string> link_locals = {};
+  std::string interface = {};  // "" = eth0, eth1, …
+  int gw_priority = 0;         // the highest has the default route; of equals the first
 };
 
-// A namespace to make. The first attachment that is not internal carries the default route.
+// A namespace to make. Of the attachments that are not internal the one with the highest
+// gw_priority carries the default route.
 struct ReplicaSpec {
   std::string container;  // id
   std::string project;
@@ -43,6 +61,14 @@ struct ReplicaSpec {
   std::string replica;  // leases belong to (project, replica)
   std::vector<Attachment>
       attachments;  // eth0, eth1, …; none: loopback only, no DNS (network_mode: none)
+};
+
+// An address that the file fixes: kept from everybody else before dynamic ones are given.
+struct FixedAddress {
+  std::string network;  // name
+  std::string project;
+  std::string replica;
+  std::string address;  // of either family
 };
 
 struct ReplicaNet {
@@ -54,11 +80,19 @@ struct ReplicaNet {
 struct PublishSpec {
   std::string container;
   std::string host_ip;
-  uint16_t port = 0;  // 0 = any free one
+  uint16_t port = 0;       // 0 = any free one
+  uint16_t last_port = 0;  // above `port`: any free one between the two
   Protocol protocol = Protocol::tcp;
-  std::string network;  // name: whose address is the target; "" = the container's first
+  std::string network;  // name: whose address is the target; "" = the one of the default route
   uint16_t target_port = 0;
 };
+
+// Where a port is in use: an error, or the next free one.
+enum class Conflict : uint8_t { refuse, next_free };
+
+// How a network ended: a project that goes leaves what others are on, and the last of them takes it
+// along.
+enum class Release : uint8_t { removed, kept_for_others };
 
 // Opens its own connection to the root's database and one thread that does everything: rtnetlink is
 // one lock, two threads are slower. Several processes of one root may work at once: what they share
@@ -74,7 +108,8 @@ class Networks {
   ~Networks();  // joins the thread; removes nothing
 
   // Makes the network, or finds it and puts back what is missing in the kernel (reboot, flushed
-  // ruleset). Throws Error: bad subnet or gateway, an overlap with a route or network, a network of
+  // ruleset). One of the same project that nothing is on and that is to be otherwise now is made
+  // anew. Throws Error: bad subnet or gateway, an overlap with a route or network, a network of
   // that name with another subnet or reach.
   Task<NetworkRow> ensure_network(NetworkSpec spec);
   // The same for one that must exist (external). Throws Error naming it.
@@ -83,6 +118,22 @@ class Networks {
   // and returns what failed. An Error where containers are on it; a name that does not exist is
   // fine.
   Task<std::vector<Error>> remove_network(std::string name);
+  // The same at a project's `down`: one with containers of others on it goes with the last of them.
+  Task<Release> release_network(std::string name, std::string project);
+  // Keeps the addresses for their owners. Throws Error where one cannot be given.
+  Task<> fix_addresses(std::vector<FixedAddress> addresses);
+
+  // Takes a running container onto a further network, or off one. The namespace is the
+  // container's. Throws Error.
+  Task<EndpointRow> connect(Fd namespace_fd, ReplicaSpec spec);
+  Task<> disconnect(Fd namespace_fd, std::string container, std::string network);
+
+  Task<PodNamespaces> make_pod_namespaces();
+
+  // watch_tables() in the namespace of the bridges.
+  Task<Fd> watch_tables();
+  // Puts the table back where somebody flushed it. True where that was needed.
+  Task<bool> repair();
 
   // All or nothing each: a failure closes the namespace and removes the rows. Throws Error.
   Task<ReplicaNet> make_replica(ReplicaSpec spec);
@@ -93,10 +144,13 @@ class Networks {
   Task<std::vector<Error>> remove_replicas(std::vector<std::string> containers);
 
   // Binds all; nothing is published yet. One conflict lets go of all. Ports of other projects of
-  // this root are named as such. Throws Error.
-  Task<std::vector<ReservedPort>> reserve(std::vector<PublishSpec> ports);
+  // this root are named as such. A port without host address is bound in both families, so there
+  // may be more reservations than wishes; those of one wish have the same port. Throws Error.
+  Task<std::vector<ReservedPort>> reserve(std::vector<PublishSpec> ports,
+                                          Conflict conflict = Conflict::refuse);
   // One transaction for all. `ports[i].port` must not be 0 here: take it from the reservation.
-  Task<> publish(std::vector<PublishSpec> ports);
+  // Returns what the forwarder has to do (PortRow::is_spliced).
+  Task<std::vector<PortRow>> publish(std::vector<PublishSpec> ports);
   Task<std::vector<Error>> unpublish(std::vector<std::string> containers);
 
   // New sockets for a namespace whose old ones are lost.

@@ -30,19 +30,26 @@ struct SocketSeen {
   int state = 0;
 };
 
-bool conflicts(const inet_diag_msg& m, Ipv4 host, uint16_t port) {
+// The address of a socket; an IPv6 socket on :: counts for both families.
+Ip address_of(const inet_diag_msg& m) {
+  if (m.idiag_family == AF_INET) return Ipv4{ntohl(m.id.idiag_src[0])};
+  in6_addr address;
+  std::memcpy(&address, m.id.idiag_src, sizeof address);
+  if (IN6_IS_ADDR_V4MAPPED(&address)) return Ipv4{ntohl(address.s6_addr32[3])};
+  Ipv6 out;
+  std::memcpy(out.bytes.data(), &address, sizeof address);
+  return out;
+}
+
+bool conflicts(const inet_diag_msg& m, const Ip& host, uint16_t port) {
   if (ntohs(m.id.idiag_sport) != port) return false;
-  Ipv4 theirs{ntohl(m.id.idiag_src[0])};
-  if (m.idiag_family == AF_INET6) {
-    in6_addr address;
-    std::memcpy(&address, m.id.idiag_src, sizeof address);
-    if (!IN6_IS_ADDR_UNSPECIFIED(&address) && !IN6_IS_ADDR_V4MAPPED(&address)) return false;
-    theirs = Ipv4{ntohl(address.s6_addr32[3])};
-  }
+  Ip theirs = address_of(m);
+  bool same_family = (theirs.v6() != nullptr) == (host.v6() != nullptr);
+  if (!same_family) return theirs.v6() != nullptr && theirs.is_any();
   return host.is_any() || theirs.is_any() || theirs == host;
 }
 
-void dump(int diag, uint8_t family, Protocol protocol, Ipv4 host, uint16_t port,
+void dump(int diag, uint8_t family, Protocol protocol, const Ip& host, uint16_t port,
           std::vector<SocketSeen>& out) {
   inet_diag_req_v2 ask{};
   ask.sdiag_family = family;
@@ -60,7 +67,7 @@ void dump(int diag, uint8_t family, Protocol protocol, Ipv4 host, uint16_t port,
   });
 }
 
-std::vector<SocketSeen> sockets_on(Ipv4 host, uint16_t port, Protocol protocol) {
+std::vector<SocketSeen> sockets_on(const Ip& host, uint16_t port, Protocol protocol) {
   std::vector<SocketSeen> out;
   Fd diag = open_netlink(NETLINK_SOCK_DIAG);
   dump(diag.get(), AF_INET, protocol, host, port, out);
@@ -126,7 +133,7 @@ std::string user_name(uint32_t uid) {
 
 }  // namespace
 
-std::optional<HoldingSocket> find_holder(Ipv4 host, uint16_t port, Protocol protocol) {
+std::optional<HoldingSocket> find_holder(const Ip& host, uint16_t port, Protocol protocol) {
   auto all = sockets_on(host, port, protocol);
   // The listener is what the user knows, not a connection that it accepted.
   auto found = std::ranges::find(all, TCP_LISTEN, &SocketSeen::state);
@@ -137,7 +144,7 @@ std::optional<HoldingSocket> find_holder(Ipv4 host, uint16_t port, Protocol prot
   return found->holder;
 }
 
-bool only_time_wait(Ipv4 host, uint16_t port) {
+bool only_time_wait(const Ip& host, uint16_t port) {
   auto all = sockets_on(host, port, Protocol::tcp);
   return !all.empty() &&
          std::ranges::all_of(all, [](const SocketSeen& s) { return s.holder.inode == 0; });

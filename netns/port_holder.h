@@ -17,10 +17,10 @@ struct HoldingSocket {
 // A socket of the calling thread's namespace that keeps us from binding the port, by sock_diag(7).
 // nullopt where there is none to be seen: before Linux 6.8 a TCP socket that is bound and does not
 // listen is not.
-std::optional<HoldingSocket> find_holder(Ipv4 host, uint16_t port, Protocol protocol);
+std::optional<HoldingSocket> find_holder(const Ip& host, uint16_t port, Protocol protocol);
 
 // True where only connections that nobody owns any more (TIME_WAIT, FIN_WAIT2) have the TCP port.
-bool only_time_wait(Ipv4 host, uint16_t port);
+bool only_time_wait(const Ip& host, uint16_t port);
 
 // "nginx (pid 4711)", or "a process of user bob" where /proc/PID/fd does not say (not ours, or too
 // many descriptors to look at: 20 to 100 ms at most).

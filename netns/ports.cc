@@ -8,82 +8,48 @@
 
 #include <fmt/format.h>
 
-#include "base/error.h"
 #include "netns/port_holder.h"
+#include "netns/socket_address.h"
 
 namespace pcompose::netns {
 namespace {
 
 constexpr int kHintTries = 64;
+constexpr int kEphemeralTries = 32;  // until a port is free in both families
 
 enum class Reuse { no, yes };
 
 // The bound socket, or nothing and errno.
-Fd try_bind(Ipv4 host, uint16_t port, Protocol protocol, Reuse reuse) {
+Fd try_bind(const Ip& host, uint16_t port, Protocol protocol, Reuse reuse) {
+  int family = host.v6() != nullptr ? AF_INET6 : AF_INET;
   int type = protocol == Protocol::tcp ? SOCK_STREAM : SOCK_DGRAM;
-  Fd fd(::socket(AF_INET, type | SOCK_CLOEXEC, 0));
-  if (!fd) throw Error::from_errno("open a socket");
+  Fd fd(::socket(family, type | SOCK_CLOEXEC, 0));
+  if (!fd) return {};
   int on = 1;
+  // Otherwise it would take the IPv4 port, too.
+  if (family == AF_INET6) ::setsockopt(fd.get(), IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
   if (reuse == Reuse::yes) ::setsockopt(fd.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-  sockaddr_in at{};
-  at.sin_family = AF_INET;
-  at.sin_port = htons(port);
-  at.sin_addr.s_addr = htonl(host.value);
-  if (::bind(fd.get(), reinterpret_cast<const sockaddr*>(&at), sizeof at) != 0) return {};
+  SocketAddress at(host, port);
+  if (::bind(fd.get(), at.get(), at.size()) != 0) return {};
   return fd;
 }
 
-uint16_t port_of(const Fd& fd) {
-  sockaddr_in at{};
-  socklen_t size = sizeof at;
-  if (::getsockname(fd.get(), reinterpret_cast<sockaddr*>(&at), &size) != 0) {
-    throw Error::from_errno("read a reserved port");
-  }
-  return ntohs(at.sin_port);
+bool has_ipv6() {
+  Ipv6 one;
+  one.bytes[15] = 1;
+  return static_cast<bool>(try_bind(one, 0, Protocol::udp, Reuse::no));
 }
 
-std::string free_port_hint(Ipv4 host, uint16_t port, Protocol protocol) {
-  for (int next = port + 1; next <= std::min(port + kHintTries, 65535); ++next) {
-    if (try_bind(host, static_cast<uint16_t>(next), protocol, Reuse::no)) {
-      return fmt::format("port {} is free", next);
-    }
-  }
-  return "choose another port, or leave it out for any free one";
+Error cannot_reserve(const Ip& host, uint16_t port, Protocol protocol, int error) {
+  Error out("reserve port " + port_text(host, port, protocol), error);
+  if (error == EADDRNOTAVAIL) out.hint("no link of this host has the address " + host.str());
+  if (error == EAFNOSUPPORT) out.hint("this host has no IPv6");
+  if (error == EACCES) out.hint("ports below 1024 need CAP_NET_BIND_SERVICE");
+  return out;
 }
 
-}  // namespace
-
-std::string port_text(Ipv4 host, uint16_t port, Protocol protocol) {
-  std::string text = fmt::format("{}/{}", port, protocol_name(protocol));
-  return host.is_any() ? text : host.str() + ":" + text;
-}
-
-Ipv4 parse_host_ip(const std::string& host_ip) {
-  if (host_ip.empty()) return {};
-  if (auto address = Ipv4::parse(host_ip)) return *address;
-  in6_addr v6;
-  std::string bare = host_ip;
-  if (bare.size() > 2 && bare.front() == '[' && bare.back() == ']') {
-    bare = bare.substr(1, bare.size() - 2);
-  }
-  if (::inet_pton(AF_INET6, bare.c_str(), &v6) == 1) {
-    throw Error("ports on the IPv6 address " + host_ip + " are not supported yet")
-        .hint("use an IPv4 address of the host, or none");
-  }
-  throw Error("\"" + host_ip + "\" is not an IP address");
-}
-
-std::string port_holder(Ipv4 host, uint16_t port, Protocol protocol) {
-  auto socket = find_holder(host, port, protocol);
-  return socket ? holder_text(*socket) : "another process";
-}
-
-Error port_in_use(Ipv4 host, uint16_t port, Protocol protocol, const std::string& holder) {
-  Error out("port " + port_text(host, port, protocol) + " is in use by " + holder);
-  return out.hint(free_port_hint(host, port, protocol));
-}
-
-std::optional<ReservedPort> try_reserve(Ipv4 host, uint16_t port, Protocol protocol) {
+// nullopt: in use.
+std::optional<ReservedPort> reserve_one(const Ip& host, uint16_t port, Protocol protocol) {
   Fd fd = try_bind(host, port, protocol, Reuse::no);
   int error = errno;
   // Without SO_REUSEADDR even a connection in TIME_WAIT keeps a TCP port; with it two reservations
@@ -93,21 +59,95 @@ std::optional<ReservedPort> try_reserve(Ipv4 host, uint16_t port, Protocol proto
     fd = try_bind(host, port, protocol, Reuse::yes);
     error = errno;
   }
-  if (fd) {
-    uint16_t taken = port_of(fd);
-    return ReservedPort{std::move(fd), host, taken, protocol};
-  }
-  if (error == EADDRINUSE) return {};
-  Error out("reserve port " + port_text(host, port, protocol), error);
-  if (error == EADDRNOTAVAIL) out.hint("no link of this host has the address " + host.str());
-  if (error == EACCES) out.hint("ports below 1024 need CAP_NET_BIND_SERVICE");
-  throw out;
+  if (!fd && error == EADDRINUSE) return {};
+  if (!fd) throw cannot_reserve(host, port, protocol, error);
+  uint16_t taken = SocketAddress::local(fd.get()).port();
+  return ReservedPort{std::move(fd), host, taken, protocol};
 }
 
-ReservedPort reserve_port(const std::string& host_ip, uint16_t port, Protocol protocol) {
-  Ipv4 host = parse_host_ip(host_ip);
-  if (auto reserved = try_reserve(host, port, protocol)) return std::move(*reserved);
-  throw port_in_use(host, port, protocol, port_holder(host, port, protocol));
+// One port on all addresses; 0 is any that all have free.
+std::vector<ReservedPort> reserve_all(const std::vector<Ip>& hosts, uint16_t port,
+                                      Protocol protocol, PortRow& taken) {
+  std::vector<ReservedPort> out;
+  for (const Ip& host : hosts) {
+    uint16_t wanted = out.empty() ? port : out.front().port;
+    auto reserved = reserve_one(host, wanted, protocol);
+    if (!reserved) {
+      taken.host = host;
+      taken.port = wanted;
+      taken.protocol = protocol;
+      return {};
+    }
+    out.push_back(std::move(*reserved));
+  }
+  return out;
+}
+
+}  // namespace
+
+std::string port_text(const Ip& host, uint16_t port, Protocol protocol) {
+  std::string text = fmt::format("{}/{}", port, protocol_name(protocol));
+  return host.is_any() ? text : host.url_host() + ":" + text;
+}
+
+std::vector<Ip> host_addresses(const std::string& host_ip) {
+  if (host_ip.empty()) {
+    std::vector<Ip> both{Ipv4{}};
+    if (has_ipv6()) both.emplace_back(Ipv6{});
+    return both;
+  }
+  if (auto address = Ip::parse(host_ip)) return {*address};
+  throw Error("\"" + host_ip + "\" is not an IP address");
+}
+
+std::string port_holder(const Ip& host, uint16_t port, Protocol protocol) {
+  auto socket = find_holder(host, port, protocol);
+  return socket ? holder_text(*socket) : "another process";
+}
+
+std::vector<ReservedPort> try_reserve(const PortWish& wish, PortRow& taken) {
+  auto hosts = host_addresses(wish.host_ip);
+  int last = std::max(wish.first, wish.last);
+  for (int port = wish.first; port <= last; ++port) {
+    int tries = port == 0 ? kEphemeralTries : 1;
+    for (int i = 0; i < tries; ++i) {
+      auto out = reserve_all(hosts, static_cast<uint16_t>(port), wish.protocol, taken);
+      if (!out.empty()) return out;
+    }
+  }
+  return {};
+}
+
+ReservedPort bound_port(Fd socket) {
+  SocketAddress at = SocketAddress::local(socket.get());
+  int type = 0;
+  socklen_t size = sizeof type;
+  if (::getsockopt(socket.get(), SOL_SOCKET, SO_TYPE, &type, &size) != 0) {
+    throw Error::from_errno("read a socket's type");
+  }
+  auto protocol = type == SOCK_DGRAM ? Protocol::udp : Protocol::tcp;
+  return {std::move(socket), at.ip(), at.port(), protocol};
+}
+
+std::optional<uint16_t> next_free(const PortWish& wish, uint16_t after) {
+  auto hosts = host_addresses(wish.host_ip);
+  PortRow taken;
+  for (int next = after + 1; next <= std::min(after + kHintTries, 65535); ++next) {
+    auto port = static_cast<uint16_t>(next);
+    if (!reserve_all(hosts, port, wish.protocol, taken).empty()) return port;
+  }
+  return {};
+}
+
+Error port_in_use(const PortWish& wish, const PortRow& taken, const std::string& holder) {
+  std::string text = port_text(taken.host, taken.port, taken.protocol);
+  if (wish.last > wish.first) {
+    text = fmt::format("{} (the last of {}-{})", text, wish.first, wish.last);
+  }
+  Error out("port " + text + " is in use by " + holder);
+  auto free = next_free(wish, taken.port);
+  if (free) return out.hint(fmt::format("port {} is free", *free));
+  return out.hint("choose another port, or leave it out for any free one");
 }
 
 }  // namespace pcompose::netns

@@ -39,18 +39,24 @@ std::string table(const std::string& tag) { return "inet " + checked_table(tag);
 // - outgoing: 127.0.0.1 is nobody's source outside the host; a container that comes back to its own
 // network
 //   through a published port must see the answer come the same way; the rest hides behind the host.
+// - local: IPv6 has no route_localnet; [::1] is the forwarder's.
 // - routed: `same` because br_netfilter shows frames within a bridge here; a network is entered by
 // published
 //   ports only; an internal one is not left.
 constexpr const char* kMapsAndSets = R"(
   map pub4 { type ipv4_addr . inet_proto . inet_service : ipv4_addr . inet_service; }
   map pub4_any { type inet_proto . inet_service : ipv4_addr . inet_service; }
+  map pub6 { type ipv6_addr . inet_proto . inet_service : ipv6_addr . inet_service; }
+  map pub6_any { type inet_proto . inet_service : ipv6_addr . inet_service; }
   set bridges { type ifname; }
   set internal { type ifname; }
   set foreign { type ifname; }
+  set foreign6 { type ifname; }
   set same { type ifname . ifname; }
   set own4 { type ifname . ipv4_addr; flags interval; }
   set nat4 { type ipv4_addr; flags interval; }
+  set own6 { type ifname . ipv6_addr; flags interval; }
+  set nat6 { type ipv6_addr; flags interval; }
 )";
 constexpr const char* kChains = R"(
   chain guard {
@@ -60,6 +66,8 @@ constexpr const char* kChains = R"(
   chain publish {
     meta l4proto { tcp, udp } dnat ip to ip daddr . meta l4proto . th dport map @pub4
     meta l4proto { tcp, udp } dnat ip to meta l4proto . th dport map @pub4_any
+    meta l4proto { tcp, udp } dnat ip6 to ip6 daddr . meta l4proto . th dport map @pub6
+    meta l4proto { tcp, udp } dnat ip6 to meta l4proto . th dport map @pub6_any
   }
   chain incoming {
     type nat hook prerouting priority dstnat; policy accept;
@@ -67,6 +75,7 @@ constexpr const char* kChains = R"(
   }
   chain local {
     type nat hook output priority -100; policy accept;
+    ip6 daddr ::1 return
     fib daddr type local jump publish
   }
   chain outgoing {
@@ -74,6 +83,8 @@ constexpr const char* kChains = R"(
     oifname @bridges ip saddr 127.0.0.0/8 masquerade
     ct status dnat oifname . ip saddr @own4 masquerade
     oifname != @bridges ip saddr @nat4 masquerade
+    ct status dnat oifname . ip6 saddr @own6 masquerade
+    oifname != @bridges ip6 saddr @nat6 masquerade
   }
   chain routed {
     type filter hook forward priority filter; policy accept;
@@ -82,12 +93,14 @@ constexpr const char* kChains = R"(
     oifname @bridges ct status dnat accept
     oifname @bridges drop
     iifname @internal drop
-    iifname @foreign oifname @foreign drop
+    meta nfproto ipv4 iifname @foreign oifname @foreign drop
+    meta nfproto ipv6 iifname @foreign6 oifname @foreign6 drop
   }
 )";
 
 std::string_view verb(Change change) { return change == Change::add ? "add" : "delete"; }
 
+// nft reads an address and a port as a concatenation; IPv6 needs no brackets there.
 std::string port_element(const PortRow& port, Change change) {
   std::string key = fmt::format("{} . {}", protocol_name(port.protocol), port.port);
   if (!port.host.is_any()) key = port.host.str() + " . " + key;
@@ -95,12 +108,18 @@ std::string port_element(const PortRow& port, Change change) {
   return fmt::format("{} : {} . {}", key, port.target.str(), port.target_port);
 }
 
+std::string_view map_of(const PortRow& port) {
+  bool any = port.host.is_any();
+  if (port.host.v6() != nullptr) return any ? "pub6_any" : "pub6";
+  return any ? "pub4_any" : "pub4";
+}
+
 // "add element inet TAG pub4 { a, b }" or nothing.
 std::string port_elements(const std::string& tag, Change change, std::string_view map,
-                          std::span<const PortRow> ports, bool any) {
+                          std::span<const PortRow> ports) {
   std::string list;
   for (const PortRow& port : ports) {
-    if (port.host.is_any() != any) continue;
+    if (!port.is_mapped() || map_of(port) != map) continue;
     list += (list.empty() ? "" : ", ") + port_element(port, change);
   }
   if (list.empty()) return list;
@@ -109,10 +128,16 @@ std::string port_elements(const std::string& tag, Change change, std::string_vie
 
 }  // namespace
 
-std::string render_table(const std::string& tag, std::span<const std::string> foreign) {
-  std::string out = fmt::format("table {} {{{}{}}}\n", table(tag), kMapsAndSets, kChains);
-  for (const std::string& link : foreign) {
-    out += fmt::format("add element {} foreign {{ \"{}\" }}\n", table(tag), checked(link));
+std::string render_table(const std::string& tag) {
+  return fmt::format("table {} {{{}{}}}\n", table(tag), kMapsAndSets, kChains);
+}
+
+std::string render_foreign(const std::string& tag, Family family,
+                           std::span<const std::string> links) {
+  std::string out;
+  for (const std::string& link : links) {
+    out += fmt::format("add element {} {} {{ \"{}\" }}\n", table(tag),
+                       family == Family::v4 ? "foreign" : "foreign6", checked(link));
   }
   return out;
 }
@@ -125,18 +150,21 @@ std::string render_network(const std::string& tag, Change change, const NetworkR
   };
   element("bridges", fmt::format("\"{}\"", link));
   element("same", fmt::format("\"{0}\" . \"{0}\"", link));
-  element("own4", fmt::format("\"{}\" . {}", link, network.subnet.str()));
-  if (network.reach == Reach::internal) {
-    element("internal", fmt::format("\"{}\"", link));
-  } else {
-    element("nat4", network.subnet.str());
-  }
+  if (network.ipv4) element("own4", fmt::format("\"{}\" . {}", link, network.subnet.str()));
+  if (network.subnet6) element("own6", fmt::format("\"{}\" . {}", link, network.subnet6->str()));
+  if (network.reach == Reach::internal) element("internal", fmt::format("\"{}\"", link));
+  if (network.reach == Reach::internal || !network.options.masquerade) return out;
+  if (network.ipv4) element("nat4", network.subnet.str());
+  if (network.subnet6) element("nat6", network.subnet6->str());
   return out;
 }
 
 std::string render_ports(const std::string& tag, Change change, std::span<const PortRow> ports) {
-  return port_elements(tag, change, "pub4", ports, false) +
-         port_elements(tag, change, "pub4_any", ports, true);
+  std::string out;
+  for (std::string_view map : {"pub4", "pub4_any", "pub6", "pub6_any"}) {
+    out += port_elements(tag, change, map, ports);
+  }
+  return out;
 }
 
 }  // namespace pcompose::netns

@@ -124,10 +124,8 @@ Prefix pick_subnet(std::span<const Pool> pools, std::span<const Prefix> taken) {
       .hint("remove unused networks, or give the network a subnet of its own in the file");
 }
 
-std::optional<Ipv4> pick_address(const Prefix& subnet, const std::set<Ipv4>& taken, Ipv4 after) {
-  if (subnet.length > 30) return {};
-  Ipv4 low = subnet.first();
-  Ipv4 high{subnet.last().value - 1};
+std::optional<Ipv4> pick_between(Ipv4 low, Ipv4 high, const std::set<Ipv4>& taken, Ipv4 after) {
+  if (low > high) return {};
   uint32_t count = high.value - low.value + 1;
   uint32_t start = after < low || after >= high ? 0 : after.value - low.value + 1;
   for (uint32_t i = 0; i < count; ++i) {
@@ -135,6 +133,11 @@ std::optional<Ipv4> pick_address(const Prefix& subnet, const std::set<Ipv4>& tak
     if (!taken.contains(candidate)) return candidate;
   }
   return {};
+}
+
+std::optional<Ipv4> pick_address(const Prefix& subnet, const std::set<Ipv4>& taken, Ipv4 after) {
+  if (subnet.length > 30) return {};
+  return pick_between(subnet.first(), Ipv4{subnet.last().value - 1}, taken, after);
 }
 
 }  // namespace pcompose::netns

@@ -42,6 +42,8 @@ struct Prefix {
   friend auto operator<=>(const Prefix&, const Prefix&) = default;
 };
 
+struct Ipv6;
+
 // An Ethernet address.
 struct Mac {
   std::array<uint8_t, 6> bytes{};
@@ -51,6 +53,8 @@ struct Mac {
   // Locally administered and made from the IPv4 address: a replica that keeps its lease keeps its
   // MAC too, so its neighbours' ARP entries stay right when it is made again.
   static Mac of(Ipv4 address);
+  // The same for a network without IPv4.
+  static Mac of(const Ipv6& address);
   [[nodiscard]] std::string str() const;
   friend auto operator<=>(const Mac&, const Mac&) = default;
 };
@@ -74,5 +78,7 @@ Prefix pick_subnet(std::span<const Pool> pools, std::span<const Prefix> taken);
 // were given back are reused late, so that nobody's stale connection meets a stranger. nullopt: the
 // subnet is full.
 std::optional<Ipv4> pick_address(const Prefix& subnet, const std::set<Ipv4>& taken, Ipv4 after);
+// The same between two addresses, both included.
+std::optional<Ipv4> pick_between(Ipv4 low, Ipv4 high, const std::set<Ipv4>& taken, Ipv4 after);
 
 }  // namespace pcompose::netns

@@ -172,16 +172,22 @@ void Supervisor::note_changes(Observed& observed, const Desired& desired) const 
   }
 }
 
-Task<> Supervisor::reserve_ports(const Plan& plan) {
+Task<> Supervisor::reserve_ports(const Plan& plan, netns::Conflict conflict,
+                                 ProgressSink& progress) {
   for (const Node& node : plan.nodes) {
     const auto* start = std::get_if<StartContainer>(&node.operation);
     if (start == nullptr) continue;
     auto existing = replicas_.find(start->replica.name);
     bool as_it_is = !model_.services.contains(start->replica.service);
     if (as_it_is && existing == replicas_.end()) continue;
-    co_await ports_.reserve(start->replica.name, as_it_is
-                                                     ? existing->second->service()
-                                                     : model_.services.at(start->replica.service));
+    auto moved = co_await ports_.reserve(
+        start->replica.name,
+        as_it_is ? existing->second->service() : model_.services.at(start->replica.service),
+        conflict);
+    for (const MovedPort& m : moved) {
+      progress.line({{"warning", fmt::format("port {} is in use: {} is published on {} instead",
+                                             m.wanted, m.container, m.taken)}});
+    }
   }
 }
 
@@ -266,6 +272,11 @@ Task<> Supervisor::up(const json::object& request, ProgressSink& progress) {
   model_ = wanted;
   Plan plan;
   try {
+    if (model_.pod) {
+      check_pod(model_, image_ports());
+      for (auto& [name, service] : model_.services) service.network_mode = "pod";
+      wanted = model_;
+    }
     Observed observed = co_await observe();
     Desired desired_state = desired(materials);
     note_changes(observed, desired_state);
@@ -277,7 +288,9 @@ Task<> Supervisor::up(const json::object& request, ProgressSink& progress) {
       progress.line({{"warning", "found orphan containers (" + names +
                                      ") for this project; --remove-orphans removes them"}});
     }
-    if (!dry) co_await reserve_ports(plan);
+    auto conflict =
+        flag(request, "auto_ports") ? netns::Conflict::next_free : netns::Conflict::refuse;
+    if (!dry) co_await reserve_ports(plan, conflict, progress);
   } catch (...) {
     model_ = std::move(before);  // nothing was touched
     throw;
@@ -347,7 +360,7 @@ Task<> Supervisor::life(const std::string& verb, const json::object& request,
     progress.line({{"plan", plan.str()}});
     co_return;
   }
-  co_await reserve_ports(plan);
+  co_await reserve_ports(plan, netns::Conflict::refuse, progress);
   if (plan.empty() && verb == "kill") progress.line({{"warning", "no container to kill"}});
   co_await run_in_time(plan, progress, seconds(request, "wait_timeout"));
   if (verb == "rm" && flag(request, "volumes")) inherited_volumes_.clear();

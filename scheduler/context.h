@@ -15,6 +15,7 @@
 #include "engine/rootless/shared_namespaces.h"
 #include "engine/spec.h"
 #include "netns/dns_server.h"
+#include "netns/forwarder_client.h"
 #include "netns/networks.h"
 #include "scheduler/container_rights.h"
 #include "scheduler/materials.h"
@@ -27,6 +28,16 @@ namespace pcompose::scheduler {
 
 // A process that runs inside a container (exec, health check) and ended. nullopt: status unknown.
 using ExitHandler = std::function<void(std::optional<ExitStatus>)>;
+
+// The network namespace of another container, which a container lives in.
+struct SharedNetwork {
+  Fd space;
+  std::string hostname;  // "" = one's own
+  std::vector<netns::EndpointRow> endpoints;
+  Fd ipc = {}, uts = {};  // of a pod
+};
+
+class Replica;
 
 struct Context {
   Context(asio::any_io_executor e, std::string name)
@@ -55,12 +66,20 @@ struct Context {
   TaskGroup* tasks = nullptr;  // what lives as long as the supervisor
 
   compose::Project* model = nullptr;         // the project as last sent
+  std::string pod_id;                        // a pod's endpoints are this container's
   std::map<std::string, ExitHandler> exits;  // by the keeper's process name
   std::function<void()> changed;        // some container's state changed: flush, tell who listens
   std::function<void()> names_changed;  // the DNS view has to be read again
 
   // The host port that was reserved for a published port of the container.
   std::function<uint16_t(const ContainerRow&, const compose::Port&)> port_of;
+  // The socket that holds it, for the forwarder; -1 where the book has none.
+  std::function<int(const ContainerRow&, const netns::PortRow&)> socket_of;
+  netns::ForwarderClient* forwarder = nullptr;
+  // network_mode: service:… and container:….
+  std::function<Task<SharedNetwork>(const compose::Service&)> share_network;
+  // A container needs its network no more: it goes unless others live in it.
+  std::function<Task<>(Replica&)> leave_network;
   // The seccomp filter of a service's processes; the usual one is read once.
   std::function<std::string(const compose::Service&)> filter_of;
 

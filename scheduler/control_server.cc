@@ -112,6 +112,8 @@ class Session {
                                                 "pause", "unpause", "rm"};
     if (target.starts_with("/v1/") && kLife.contains(target.substr(4)))
       co_return co_await supervisor_.life(target.substr(4), body, out);
+    if (target == "/v1/network/connect" || target == "/v1/network/disconnect")
+      co_return co_await supervisor_.change_network(target.substr(12), body);
     if (target == "/v1/ping" || target == "/v1/cancel" || target == "/v1/abort") co_return;
     throw Error("no such call: " + target).hint("client and supervisor are of different versions");
   }

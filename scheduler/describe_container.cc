@@ -137,7 +137,10 @@ engine::ContainerSpec describe_container(const compose::Service& service,
 std::string hosts_file(const std::string& hostname,
                        const std::vector<netns::EndpointRow>& endpoints, const std::string& extra) {
   std::string out = "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n" + extra;
-  for (const auto& e : endpoints) out += e.address.str() + "\t" + hostname + "\n";
+  for (const auto& e : endpoints) {
+    if (e.address) out += e.address->str() + "\t" + hostname + "\n";
+    if (e.address6) out += e.address6->str() + "\t" + hostname + "\n";
+  }
   return out;
 }
 

@@ -1,25 +1,62 @@
 #include "scheduler/name_table.h"
 
 namespace pcompose::scheduler {
+namespace {
+
+// As docker's own, and podman's.
+bool is_host_name(const std::string& name) {
+  return name == "host.docker.internal" || name == "host.containers.internal";
+}
+
+void add(netns::Found& to, const netns::EndpointRow& e, bool last) {
+  if (e.address) (last ? to.v4_last : to.v4).push_back(*e.address);
+  if (e.address6) (last ? to.v6_last : to.v6).push_back(*e.address6);
+}
+
+void append(netns::Found& to, const netns::Found& more) {
+  to.v4.insert(to.v4.end(), more.v4.begin(), more.v4.end());
+  to.v4_last.insert(to.v4_last.end(), more.v4_last.begin(), more.v4_last.end());
+  to.v6.insert(to.v6.end(), more.v6.begin(), more.v6.end());
+  to.v6_last.insert(to.v6_last.end(), more.v6_last.begin(), more.v6_last.end());
+}
+
+}  // namespace
 
 void NameTable::rebuild(const std::vector<netns::EndpointRow>& endpoints,
                         const std::vector<netns::NetworkRow>& networks,
-                        const std::set<std::string>& hidden) {
+                        const std::set<std::string>& hidden,
+                        const std::set<std::string>& unhealthy) {
   networks_.clear();
   scopes_.clear();
-  for (const auto& n : networks) networks_[n.id].internal = n.reach == netns::Reach::internal;
+  for (const auto& n : networks) {
+    Network& network = networks_[n.id];
+    network.internal = n.reach == netns::Reach::internal;
+    if (n.options.driver != netns::Driver::bridge) continue;  // its gateway is another machine
+    if (n.ipv4) network.host.v4 = {n.gateway};
+    if (n.subnet6) network.host.v6 = {n.gateway6};
+  }
   for (const auto& e : endpoints) {
-    scopes_[e.container.substr(0, 12)].push_back(e.network);
+    auto& scope = scopes_[e.container.substr(0, 12)];
+    scope.insert(e.is_default ? scope.begin() : scope.end(), e.network);
     if (hidden.contains(e.container)) continue;
     Network& network = networks_[e.network];
-    for (const std::string& name : e.names) network.names[name].push_back(e.address);
-    network.addresses[e.address] = e.replica;
+    for (const std::string& name : e.names)
+      add(network.names[name], e, unhealthy.contains(e.container));
+    if (e.address) network.addresses[*e.address] = e.replica;
+    if (e.address6) network.addresses[*e.address6] = e.replica;
   }
 }
 
-std::optional<std::vector<netns::Ipv4>> NameTable::find(const std::string& scope,
-                                                        const std::string& asked) {
-  std::optional<std::vector<netns::Ipv4>> out;
+std::optional<netns::Found> NameTable::find_host(const std::string& scope) {
+  for (const std::string& id : scopes_[scope]) {
+    const netns::Found& host = networks_[id].host;
+    if (!host.v4.empty() || !host.v6.empty()) return host;
+  }
+  return std::nullopt;
+}
+
+std::optional<netns::Found> NameTable::find(const std::string& scope, const std::string& asked) {
+  std::optional<netns::Found> out;
   std::string name = asked;
   if (auto own = own_.find(scope); own != own_.end()) {
     auto link = own->second.links.find(asked);
@@ -30,9 +67,9 @@ std::optional<std::vector<netns::Ipv4>> NameTable::find(const std::string& scope
     auto found = names.find(name);
     if (found == names.end()) continue;
     if (!out) out.emplace();
-    out->insert(out->end(), found->second.begin(), found->second.end());
+    append(*out, found->second);
   }
-  return out;
+  return !out && is_host_name(name) ? find_host(scope) : out;
 }
 
 std::vector<asio::ip::address> NameTable::servers(const std::string& scope) {
@@ -40,7 +77,7 @@ std::vector<asio::ip::address> NameTable::servers(const std::string& scope) {
   return own == own_.end() ? std::vector<asio::ip::address>() : own->second.servers;
 }
 
-std::optional<std::string> NameTable::reverse(const std::string& scope, netns::Ipv4 address) {
+std::optional<std::string> NameTable::reverse(const std::string& scope, const netns::Ip& address) {
   for (const std::string& id : scopes_[scope]) {
     const auto& addresses = networks_[id].addresses;
     auto found = addresses.find(address);

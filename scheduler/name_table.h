@@ -14,9 +14,10 @@ namespace pcompose::scheduler {
 class NameTable final : public netns::Names {
  public:
   // Replaces everything. `hidden`: containers that do not run (yet): they look up, but are not
-  // found.
+  // found. `unhealthy` ones are found last.
   void rebuild(const std::vector<netns::EndpointRow>& endpoints,
-               const std::vector<netns::NetworkRow>& networks, const std::set<std::string>& hidden);
+               const std::vector<netns::NetworkRow>& networks, const std::set<std::string>& hidden,
+               const std::set<std::string>& unhealthy = {});
 
   // What one container has of its own: `links` under their aliases, `dns` servers. Kept over
   // rebuild().
@@ -28,17 +29,19 @@ class NameTable final : public netns::Names {
   void drop_own(const std::string& scope) { own_.erase(scope); }
   std::vector<asio::ip::address> servers(const std::string& scope) override;
 
-  std::optional<std::vector<netns::Ipv4>> find(const std::string& scope,
-                                               const std::string& name) override;
-  std::optional<std::string> reverse(const std::string& scope, netns::Ipv4 address) override;
+  std::optional<netns::Found> find(const std::string& scope, const std::string& name) override;
+  std::optional<std::string> reverse(const std::string& scope, const netns::Ip& address) override;
   [[nodiscard]] bool may_leave(const std::string& scope) override;
 
  private:
   struct Network {
-    std::map<std::string, std::vector<netns::Ipv4>> names;
-    std::map<netns::Ipv4, std::string> addresses;
+    std::map<std::string, netns::Found> names;
+    std::map<netns::Ip, std::string> addresses;
     bool internal = false;
+    netns::Found host;  // the bridge's own addresses, which are the host's
   };
+  [[nodiscard]] std::optional<netns::Found> find_host(const std::string& scope);
+  // Its network with the default route first.
   std::map<std::string, Network> networks_;                 // by id
   std::map<std::string, std::vector<std::string>> scopes_;  // short container id -> network ids
   std::map<std::string, Own> own_;                          // by short container id

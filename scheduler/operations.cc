@@ -70,36 +70,6 @@ Task<> Supervisor::perform(const Operation& operation) {
   if (auto* o = std::get_if<RemoveVolume>(&operation)) co_return co_await remove_volume(o->name);
 }
 
-Task<> Supervisor::create_network(const std::string& key) {
-  const auto& n = model_.networks.at(key);
-  ensured_networks_.insert(n.name);
-  netns::NetworkSpec spec{n.name,    model_.name,
-                          key,       n.subnet,
-                          n.gateway, n.internal ? netns::Reach::internal : netns::Reach::outside,
-                          n.labels};
-  try {
-    co_await networks_.ensure_network(std::move(spec));
-  } catch (Error& e) {
-    throw e.add("network " + n.name).at(n.position);
-  }
-}
-
-// A row may stand for a network that a crash left half made, or that went with a reboot: once in
-// this process's life each network is held against the kernel. The network thread works in order,
-// so who comes second finds it made.
-Task<> Supervisor::ensure_networks(const compose::Service& service) {
-  for (const auto& n : service.networks) {
-    auto found = model_.networks.find(n.network);
-    if (found == model_.networks.end() || !ensured_networks_.insert(found->second.name).second)
-      continue;
-    if (found->second.external) {
-      co_await networks_.use_network(found->second.name);
-    } else {
-      co_await create_network(n.network);
-    }
-  }
-}
-
 Task<> Supervisor::create_volume(const std::string& key) {
   const auto& v = model_.volumes.at(key);
   try {
@@ -197,12 +167,6 @@ Task<> Supervisor::remove_container(const ReplicaRef& ref) {
   ports_.release(ref.name);
   replicas_.erase(ref.name);
   context_.changed();
-}
-
-Task<> Supervisor::remove_network(const std::string& name) {
-  ensured_networks_.erase(name);
-  auto errors = co_await networks_.remove_network(name);
-  if (!errors.empty()) throw errors.front();
 }
 
 Task<> Supervisor::remove_volume(const std::string& name) {

@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <optional>
+#include <set>
 
 #include <fmt/format.h>
 
@@ -32,6 +33,7 @@ class UpPlanner {
       throw Error("no service selected").hint("the project has no service in an active profile");
     if (options_.remove_orphans) remove_orphans();
     for (const std::string& name : selected) add_service(project_.services.at(name));
+    add_guests(selected);
     if (options_.wait) {
       for (const std::string& name : selected) {
         add(AwaitReady{name}, "--wait", started_[name]);
@@ -46,6 +48,18 @@ class UpPlanner {
     after.erase(std::unique(after.begin(), after.end()), after.end());
     plan_.nodes.push_back({std::move(operation), std::move(cause), std::move(after)});
     return plan_.nodes.size() - 1;
+  }
+
+  // Who lives in the network of a container that is made anew follows it, selected or not: its
+  // namespace would be one without neighbours.
+  void add_guests(const std::vector<std::string>& selected) {
+    for (const std::string& name : graph_.order()) {
+      const Service& service = project_.services.at(name);
+      bool guest = service.network_mode.starts_with("service:") &&
+                   made_anew_.contains(service.network_mode.substr(8));
+      bool done = std::find(selected.begin(), selected.end(), name) != selected.end();
+      if (guest && !done && has_containers(name)) add_service(service);
+    }
   }
 
   std::optional<NodeId> network(const std::string& key) {
@@ -163,6 +177,10 @@ class UpPlanner {
     if (c.config_hash != desired_.config_hash.at(service.name))
       return c.change.empty() ? "configuration changed" : c.change;
     if (c.image_id != desired_.image_id.at(service.name)) return "image changed";
+    // It would go on in the namespace of the container that went.
+    if (service.network_mode.starts_with("service:") &&
+        made_anew_.contains(service.network_mode.substr(8)))
+      return "its network is made anew";
     return "";
   }
 
@@ -173,7 +191,9 @@ class UpPlanner {
                            : service.container_name;
     ReplicaRef replica{service.name, number, name};
     for (NodeId id : resources(service)) after.push_back(id);
+    made_anew_.insert(service.name);
     NodeId created = add(CreateContainer{replica}, cause, after);
+    created_[service.name].push_back(created);
     if (options_.start) start(service, replica, cause, {created}, started);
   }
 
@@ -181,6 +201,10 @@ class UpPlanner {
              std::vector<NodeId> after, std::vector<NodeId>& started) {
     // A container that exists may still need a network that was lost.
     for (NodeId id : resources(service)) after.push_back(id);
+    // Whose network it is to live in must be there.
+    if (service.network_mode.starts_with("service:")) {
+      for (NodeId id : created_[service.network_mode.substr(8)]) after.push_back(id);
+    }
     NodeId prepared = add(PrepareContainer{replica}, cause, after);
     auto before_start = conditions(service);
     before_start.push_back(prepared);
@@ -208,6 +232,8 @@ class UpPlanner {
   compose::ServiceGraph graph_;
   Plan plan_;
   std::map<std::string, NodeId> networks_, volumes_;
+  std::set<std::string> made_anew_;  // services
+  std::map<std::string, std::vector<NodeId>> created_;
   std::map<std::string, std::vector<NodeId>> started_;
   std::map<std::pair<std::string, compose::Condition>, NodeId> awaited_;
 };

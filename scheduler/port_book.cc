@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "base/error.h"
+#include "engine/keeper_client.h"
 
 namespace pcompose::scheduler {
 
@@ -14,32 +15,63 @@ std::string PortBook::key_of(const std::string& container_name, const compose::P
                      port.target, port.protocol);
 }
 
-Task<> PortBook::reserve(const std::string& container_name, const compose::Service& service) {
-  std::map<std::string, Held> fresh;
+Task<PortBook::Sockets> PortBook::reserve_one(const compose::Port& port, netns::Conflict conflict) {
+  netns::PublishSpec spec;
+  spec.host_ip = port.host_ip;
+  spec.port = port.published.value_or(0);
+  spec.last_port = port.published_end;
+  spec.protocol = port.protocol == "udp" ? netns::Protocol::udp : netns::Protocol::tcp;
+  spec.target_port = port.target;
+  try {
+    co_return co_await context_.networks->reserve({spec}, conflict);
+  } catch (Error& e) {
+    if (conflict == netns::Conflict::refuse && port.published && !e.hint().empty())
+      e.hint(e.hint() + "; --auto-ports takes one that is");
+    throw e.at(port.position);
+  }
+}
+
+void PortBook::keep(const std::string& key, const Sockets& sockets) {
+  for (size_t i = 0; i < sockets.size(); ++i)
+    context_.keeper->store(fmt::format("p/{}#{}", key, i), sockets[i].socket.get());
+}
+
+Task<std::vector<MovedPort>> PortBook::reserve(std::string container_name,
+                                               const compose::Service& service,
+                                               netns::Conflict conflict) {
+  std::map<std::string, Sockets> fresh;
+  std::vector<MovedPort> moved;
   for (const auto& port : service.ports) {
     std::string key = key_of(container_name, port);
-    if (held_.contains(key)) continue;
-    netns::PublishSpec spec;
-    spec.host_ip = port.host_ip;
-    spec.port = port.published.value_or(0);
-    spec.protocol = port.protocol == "udp" ? netns::Protocol::udp : netns::Protocol::tcp;
-    spec.target_port = port.target;
-    try {
-      auto reserved = co_await context_.networks->reserve({spec});
-      fresh[key] = {std::move(reserved.at(0).socket), reserved.at(0).port};
-    } catch (Error& e) {
-      throw e.at(port.position);
-    }
+    if (held_.contains(key) || fresh.contains(key)) continue;
+    Sockets sockets = co_await reserve_one(port, conflict);
+    uint16_t taken = sockets.front().port;
+    bool in_range = port.published && taken >= *port.published &&
+                    taken <= std::max(*port.published, port.published_end);
+    if (port.published && !in_range) moved.push_back({container_name, *port.published, taken});
+    fresh[key] = std::move(sockets);
   }
-  for (auto& [key, held] : fresh) {
-    context_.keeper->store("p/" + key, held.socket.get());
-    held_[key] = std::move(held);
+  for (auto& [key, sockets] : fresh) {
+    keep(key, sockets);
+    held_[key] = std::move(sockets);
   }
+  co_return moved;
 }
 
 uint16_t PortBook::port_of(const std::string& container_name, const compose::Port& port) const {
   auto it = held_.find(key_of(container_name, port));
-  return it == held_.end() ? port.published.value_or(0) : it->second.port;
+  return it == held_.end() ? port.published.value_or(0) : it->second.front().port;
+}
+
+Fd PortBook::socket_of(const std::string& container_name, const netns::PortRow& row) const {
+  for (auto it = held_.lower_bound(container_name + "/");
+       it != held_.end() && it->first.starts_with(container_name + "/"); ++it) {
+    for (const netns::ReservedPort& r : it->second) {
+      if (r.host == row.host && r.port == row.port && r.protocol == row.protocol)
+        return r.socket.duplicate();
+    }
+  }
+  return {};
 }
 
 void PortBook::release(const std::string& container_name) {
@@ -48,20 +80,23 @@ void PortBook::release(const std::string& container_name) {
       ++it;
       continue;
     }
-    context_.keeper->drop("p/" + it->first);
+    for (size_t i = 0; i < it->second.size(); ++i)
+      context_.keeper->drop(fmt::format("p/{}#{}", it->first, i));
     it = held_.erase(it);
   }
 }
 
-void PortBook::restore(const std::string& key, Fd socket) {
-  sockaddr_in address{};
-  socklen_t size = sizeof address;
-  if (::getsockname(socket.get(), reinterpret_cast<sockaddr*>(&address), &size) != 0) return;
-  held_[key] = {std::move(socket), ntohs(address.sin_port)};
+void PortBook::restore(const std::string& name, Fd socket) {
+  try {
+    auto bound = netns::bound_port(std::move(socket));
+    held_[name.substr(0, name.rfind('#'))].push_back(std::move(bound));
+  } catch (const Error&) {
+    return;  // not a socket of ours
+  }
 }
 
 void PortBook::hand_to_keeper() {
-  for (const auto& [key, held] : held_) context_.keeper->store("p/" + key, held.socket.get());
+  for (const auto& [key, sockets] : held_) keep(key, sockets);
 }
 
 }  // namespace pcompose::scheduler

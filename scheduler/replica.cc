@@ -19,6 +19,7 @@ Replica::Replica(Context& context, ContainerRow row, engine::Image image)
       service_(compose::service_from_json(json::parse(row_.service_json))),
       probe_(probe_of(service_, image_.config)),
       restarts_(service_.restart),
+      making_network_(context.executor),
       changed_(context.executor),
       ended_(context.executor),
       output_done_(context.executor),
@@ -69,6 +70,8 @@ void Replica::remove_health_waiter() {
 }
 
 Task<> Replica::remove() {
+  // Its own goes whoever lives in it: a recreate takes it along. Another's may have waited for it.
+  if (shares_network()) co_await context_.leave_network(*this);
   co_await release_network();
   context_.cgroups->remove(row_.short_id());
   pump_.reset();
@@ -141,7 +144,7 @@ void Replica::take_in_orphan() {
   if (service_.network_mode == "host") return;
   network_ = open_file("/proc/" + std::to_string(row_.pid) + "/ns/net", O_RDONLY);
   context_.keeper->store(descriptor_name("net"), network_.get());
-  context_.tasks->spawn(reopen_dns());
+  if (!shares_network()) context_.tasks->spawn(reopen_dns());
 }
 
 Task<> Replica::reopen_dns() {

@@ -10,6 +10,7 @@
 #include "engine/spec.h"
 #include "scheduler/context.h"
 #include "scheduler/describe_container.h"
+#include "scheduler/one_at_a_time.h"
 #include "scheduler/plan.h"
 #include "scheduler/restart.h"
 
@@ -77,6 +78,24 @@ class Replica {
   void resume(Inherited inherited);
   // Answers its name queries from now on.
   void serve_dns();
+  // Makes its namespace where it has none, for another container that is to live in it.
+  Task<SharedNetwork> share_network();
+  // Lives in the namespace of another container, or of the pod.
+  [[nodiscard]] bool shares_network() const;
+  [[nodiscard]] bool in_pod() const { return service_.network_mode == "pod"; }
+  // Whose endpoints and ports its are.
+  [[nodiscard]] const std::string& network_id() const {
+    return in_pod() ? context_.pod_id : row_.id;
+  }
+  [[nodiscard]] bool holds_network() const { return static_cast<bool>(network_); }
+  [[nodiscard]] bool is_parked() const { return parked_.has_value(); }
+  // Gives its namespace up, and what is published.
+  Task<> release_network();
+  // Has the forwarder splice what it splices already: for one that was started again.
+  Task<> splice_ports();
+  // On or off a further network while it runs. Throw Error.
+  Task<> connect(netns::Attachment attachment);
+  Task<> disconnect(const std::string& network);
   // Gives all descriptors and the process to a fresh keeper.
   void hand_to_keeper();
 
@@ -121,6 +140,9 @@ class Replica {
 
   void make_fifos();
   Task<> make_network();
+  Task<> take_shared_network();
+  [[nodiscard]] std::vector<netns::Attachment> attachments() const;
+  [[nodiscard]] netns::ReplicaSpec network_spec() const;
   Task<> find_host();
   Task<std::vector<netns::EndpointRow>> known_endpoints();
   Task<> reopen_dns();
@@ -128,7 +150,6 @@ class Replica {
   void take_in_orphan();
   void write_own_files();
   engine::ContainerSpec describe();
-  Task<> release_network();
 
   Task<std::vector<Fd>> attach_volumes(int root, engine::ContainerSpec& spec);
   Task<> attach_named(const compose::Mount& mount, const std::string& volume, int root,
@@ -167,7 +188,9 @@ class Replica {
 
   Fd out_, err_, terminal_, network_, dns_udp_, dns_tcp_, diag_;
   std::vector<netns::EndpointRow> endpoints_;
-  std::string host_address_;  // how it reaches the host; "" where it cannot
+  OneAtATime making_network_;  // who is to live in it asks for it, too
+  SharedNetwork shared_;       // of shares_network(); its descriptor is network_
+  std::string host_address_;   // how it reaches the host; "" where it cannot
   std::optional<engine::Launched> parked_;
   engine::ContainerSpec spec_;
   Pidfd pidfd_;

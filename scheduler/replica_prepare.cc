@@ -35,67 +35,6 @@ void Replica::make_fifos() {
   }
 }
 
-Task<> Replica::make_network() {
-  if (service_.network_mode == "host") co_return;
-  if (network_) {
-    // Kept over a restart, perhaps from an earlier supervisor.
-    if (endpoints_.empty()) endpoints_ = co_await known_endpoints();
-    co_return;
-  }
-  netns::ReplicaSpec spec{row_.id, row_.project, row_.service, row_.name, {}};
-  for (const auto& n : service_.networks) {
-    if (!service_.network_mode.empty()) break;  // none: loopback only
-    netns::Attachment a;
-    auto network = context_.model->networks.find(n.network);
-    if (network == context_.model->networks.end())
-      throw Error("the project has no network " + n.network);
-    a.network = network->second.name;
-    a.names = n.aliases;
-    a.names.insert(a.names.end(), {row_.service, row_.name, row_.short_id()});
-    if (!service_.hostname.empty()) a.names.push_back(service_.hostname);
-    a.address = n.ipv4_address;
-    spec.attachments.push_back(std::move(a));
-  }
-  netns::ReplicaNet net = co_await context_.networks->make_replica(std::move(spec));
-  network_ = std::move(net.namespace_fd);
-  dns_udp_ = std::move(net.dns.udp);
-  dns_tcp_ = std::move(net.dns.tcp);
-  endpoints_ = std::move(net.endpoints);
-  context_.keeper->store(descriptor_name("net"), network_.get());
-  serve_dns();
-}
-
-// The host's address on the container's first network; only where somebody asks for it.
-Task<> Replica::find_host() {
-  bool asked = std::any_of(service_.extra_hosts.begin(), service_.extra_hosts.end(),
-                           [](const std::string& h) { return h.ends_with("=host-gateway"); });
-  if (!asked) co_return;
-  if (service_.network_mode == "host") host_address_ = "127.0.0.1";
-  if (endpoints_.empty()) co_return;
-  for (const auto& network : co_await context_.networks->list()) {
-    if (network.id == endpoints_.front().network) host_address_ = network.gateway.str();
-  }
-}
-
-Task<std::vector<netns::EndpointRow>> Replica::known_endpoints() {
-  auto all = co_await context_.networks->endpoints();
-  std::erase_if(all, [&](const netns::EndpointRow& e) { return e.container != row_.id; });
-  co_return all;
-}
-
-Task<> Replica::release_network() {
-  if (network_ || !endpoints_.empty()) {
-    co_await context_.dns->stop(row_.short_id());
-    context_.names->drop_own(row_.short_id());
-    endpoints_.clear();
-    context_.names_changed();
-    for (const char* what : {"net", "dns-udp", "dns-tcp"})
-      context_.keeper->drop(descriptor_name(what));
-    for (Fd* fd : {&dns_udp_, &dns_tcp_, &diag_, &network_}) fd->reset();
-  }
-  co_await context_.networks->remove_replicas({row_.id});
-}
-
 void Replica::write_own_files() {
   auto write = [&](const char* name, const std::string& text) {
     std::string path = run_directory() + "/" + name;
@@ -103,11 +42,14 @@ void Replica::write_own_files() {
     write_all(fd.get(), text);
     ::fchmod(fd.get(), 0644);
   };
-  std::string hostname = hostname_of(service_, row_.id);
-  write("hosts", hosts_file(hostname, endpoints_, extra_hosts_of(service_, host_address_)));
+  // Who lives in another's namespace has its name and addresses, as docker has it.
+  std::string hostname =
+      shared_.hostname.empty() ? hostname_of(service_, row_.id) : shared_.hostname;
+  const auto& endpoints = shares_network() ? shared_.endpoints : endpoints_;
+  write("hosts", hosts_file(hostname, endpoints, extra_hosts_of(service_, host_address_)));
   write("hostname", hostname + "\n");
   bool host = service_.network_mode == "host";
-  bool own_dns = !endpoints_.empty();
+  bool own_dns = !endpoints.empty();
   write("resolv.conf", resolv_file(service_, own_dns, host ? read_file("/etc/resolv.conf") : ""));
 }
 
@@ -118,6 +60,9 @@ engine::ContainerSpec Replica::describe() {
                        mountpoint};
   engine::ContainerSpec spec = describe_container(service_, image_, row_.id, paths);
   spec.linux.network_namespace = network_.get();
+  if (!shared_.hostname.empty()) spec.hostname = shared_.hostname;
+  if (shared_.ipc) spec.linux.namespaces.emplace_back(CLONE_NEWIPC, shared_.ipc.get());
+  if (shared_.uts) spec.linux.namespaces.emplace_back(CLONE_NEWUTS, shared_.uts.get());
   apply_rights(service_, spec);
   if (engine::in_user_namespace()) engine::rootless::adapt(spec);
   spec.process.capabilities = context_.without_unguarded_mknod(spec.process.capabilities, service_);
@@ -144,7 +89,7 @@ Task<> Replica::unpark() {
   if (!parked_) co_return;
   Pidfd(std::move(parked_->pidfd)).send_signal(SIGKILL);
   parked_.reset();
-  co_await release_network();
+  co_await context_.leave_network(*this);
 }
 
 // Where overlayfs does not take our file system, the second attempt is without it.

@@ -168,21 +168,6 @@ Error Replica::start_error(const engine::LaunchError& e) const {
   return out;
 }
 
-Task<> Replica::publish_ports() {
-  std::vector<netns::PublishSpec> ports;
-  for (const auto& p : service_.ports) {
-    netns::PublishSpec spec;
-    spec.container = row_.id;
-    spec.host_ip = p.host_ip;
-    spec.port = context_.port_of(row_, p);
-    spec.protocol = p.protocol == "udp" ? netns::Protocol::udp : netns::Protocol::tcp;
-    spec.target_port = p.target;
-    ports.push_back(std::move(spec));
-  }
-  if (ports.empty() || endpoints_.empty()) co_return;
-  co_await context_.networks->publish(std::move(ports));
-}
-
 Task<> Replica::run_program() {
   engine::Launched& parked = *parked_;
   Fd root = open_file("/proc/" + std::to_string(parked.pid) + "/root", O_PATH | O_DIRECTORY);

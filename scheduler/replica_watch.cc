@@ -108,7 +108,7 @@ Task<> Replica::watch() {
   }
   watched_ = false;
   if (row_.status == Status::restarting) set_status(Status::exited);
-  co_await release_network();
+  co_await context_.leave_network(*this);
   changed_.pulse();
   context_.changed();
 }

@@ -33,6 +33,8 @@ Supervisor::Supervisor(asio::io_context& io, std::string project, Fd keeper_sock
       volumes_(std::make_unique<volumes::VolumeStore>(*volume_db_, context_.roots)),
       volume_thread_("volumes"),
       keeper_(std::make_unique<engine::KeeperClient>(io.get_executor(), std::move(keeper_socket))),
+      forwarder_([this](int control) { context_.keeper->store("forwarder", control); }),
+      pod_(context_),
       ports_(context_),
       materials_([this](const std::string& name, int fd) { context_.keeper->store(name, fd); }),
       grants_(context_.run),
@@ -66,6 +68,13 @@ Supervisor::Supervisor(asio::io_context& io, std::string project, Fd keeper_sock
   context_.port_of = [this](const ContainerRow& row, const compose::Port& port) {
     return ports_.port_of(row.name, port);
   };
+  context_.socket_of = [this](const ContainerRow& row, const netns::PortRow& port) {
+    return ports_.socket_of(row.name, port).release();
+  };
+  context_.forwarder = &forwarder_;
+  context_.pod_id = pod_.id();
+  context_.share_network = [this](const compose::Service& s) { return share_network(s); };
+  context_.leave_network = [this](Replica& r) { return leave_network(r); };
   context_.filter_of = [this](const compose::Service& service) {
     std::string cache = context_.roots.state + "/cache";
     bool usual = service.cap_add.empty() && service.cap_drop.empty() && !service.privileged &&
@@ -95,6 +104,8 @@ void Supervisor::adopt() {
   for (auto& d : inventory.descriptors) {
     if (d.name == "control") listener_ = std::move(d.fd);
     if (d.name.starts_with("s/")) materials_.restore(d.name, std::move(d.fd));
+    if (d.name.starts_with("pod/")) pod_.restore(d.name.substr(4), std::move(d.fd));
+    if (d.name == "forwarder") forwarder_.restore(std::move(d.fd));
     if (d.name.starts_with("p/")) ports_.restore(d.name.substr(2), std::move(d.fd));
     if (!d.name.starts_with("c/")) continue;
     Inherited& i = inherited[d.name.substr(2, 12)];
@@ -152,18 +163,21 @@ Task<> Supervisor::refresh_names() {
 
 // What was just made here is newer than what was last read: who starts next may ask for it at once.
 void Supervisor::rebuild_names() {
-  std::set<std::string> hidden, fresh;
+  std::set<std::string> hidden, fresh, unhealthy;
   std::vector<netns::EndpointRow> all;
   for (const auto& [name, r] : replicas_) {
     bool found = r->row().status == Status::running || r->row().status == Status::paused;
     if (!found) hidden.insert(r->row().id);
+    if (r->row().health == Health::unhealthy) unhealthy.insert(r->row().id);
     if (!r->endpoints().empty()) fresh.insert(r->row().id);
     all.insert(all.end(), r->endpoints().begin(), r->endpoints().end());
   }
+  fresh.insert(pod_.id());
+  all.insert(all.end(), pod_.endpoints().begin(), pod_.endpoints().end());
   for (const auto& e : known_endpoints_) {
     if (!fresh.contains(e.container)) all.push_back(e);
   }
-  names_.rebuild(all, known_networks_, hidden);
+  names_.rebuild(all, known_networks_, hidden, unhealthy);
 }
 
 // The keeper is our parent in spirit only: when it dies, the containers run on, and so do we.
@@ -185,6 +199,8 @@ void Supervisor::replace_keeper() {
   keeper_->announce_supervisor(::getpid(), self.get());
   keeper_->store("control", listener_.get());
   ports_.hand_to_keeper();
+  pod_.hand_to_keeper();
+  if (forwarder_.control() >= 0) keeper_->store("forwarder", forwarder_.control());
   materials_.hand_to_keeper();
   for (auto& [name, r] : replicas_) r->hand_to_keeper();
 }
@@ -241,10 +257,18 @@ Task<> Supervisor::run() {
   names_stale_ = true;
   co_await refresh_names();
   for (auto& [name, r] : replicas_) r->serve_dns();
+  if (pod_.is_there()) co_await pod_.share();  // reads its endpoints
+  pod_.serve_dns();
   tasks_.spawn(keep_keeper());
+  tasks_.spawn(watch_endpoints());
+  tasks_.spawn(watch_tables());
+  for (auto& [name, r] : replicas_) {
+    if (r->is_up()) tasks_.spawn(r->splice_ports());
+  }
   ControlServer server(*this, listener_);
   tasks_.spawn(server.run());
   co_await wait_until_idle();
+  forwarder_.quit();
   keeper_->quit();
   tasks_.cancel();
   co_await tasks_.join();

@@ -14,6 +14,8 @@
 #include "scheduler/executor.h"
 #include "scheduler/name_table.h"
 #include "scheduler/planner.h"
+#include "scheduler/pod.h"
+#include "scheduler/pod_check.h"
 #include "scheduler/port_book.h"
 #include "scheduler/replica.h"
 
@@ -42,6 +44,8 @@ class Supervisor final : public Runtime {
   Task<> down(const json::object& request, ProgressSink& progress);
   // stop, start, restart, kill, pause, unpause, rm: plans over containers that exist.
   Task<> life(const std::string& verb, const json::object& request, ProgressSink& progress);
+  // connect, disconnect: a container that runs, and a network.
+  Task<> change_network(const std::string& verb, const json::object& request);
   // Ends everything at once, whatever command runs: the second Ctrl-C.
   void kill_all();
   // Cancels the command that runs now.
@@ -79,7 +83,7 @@ class Supervisor final : public Runtime {
   [[nodiscard]] Task<Observed> observe();
   Desired desired(const Materials& materials);
   void note_changes(Observed& observed, const Desired& desired) const;
-  Task<> reserve_ports(const Plan& plan);
+  Task<> reserve_ports(const Plan& plan, netns::Conflict conflict, ProgressSink& progress);
   Task<> run_plan(const Plan& plan, ProgressSink& progress);
   Task<> run_in_time(const Plan& plan, ProgressSink& progress, std::optional<Duration> limit);
   Task<> unpark();
@@ -88,6 +92,14 @@ class Supervisor final : public Runtime {
 
   Task<> create_network(const std::string& key);
   Task<> ensure_networks(const compose::Service& service);
+  Task<> fix_addresses(const std::string& key);
+  Replica* network_owner(const compose::Service& service);
+  Task<SharedNetwork> share_network(const compose::Service& service);
+  Task<SharedNetwork> foreign_network(const compose::Service& service);
+  Task<> leave_network(Replica& leaving);
+  [[nodiscard]] ImagePorts image_ports();
+  Task<> watch_endpoints();
+  Task<> watch_tables();
   Task<> create_volume(const std::string& key);
   void create_container(const ReplicaRef& ref);
   Task<> await_condition(const std::string& service, compose::Condition condition);
@@ -114,6 +126,8 @@ class Supervisor final : public Runtime {
   NameTable names_;
   std::unique_ptr<netns::DnsServer> dns_;
   std::unique_ptr<engine::KeeperClient> keeper_;
+  netns::ForwarderClient forwarder_;
+  Pod pod_;
   PortBook ports_;
   Materials materials_;
   volumes::Grants grants_;

@@ -14,14 +14,24 @@
 #include "engine/namespaces.h"
 #include "engine/output/log_tail.h"
 #include "netns/network_store.h"
+#include "scheduler/pod_id.h"
 #include "volumes/volumes.h"
 
 namespace pcompose::scheduler {
 namespace {
 
+// In a pod all ports are the pod's: a container's are those that its service publishes.
+bool is_its_own(const compose::Service& service, const netns::PortRow& row) {
+  return std::ranges::any_of(service.ports, [&](const compose::Port& p) {
+    return p.target == row.target_port && p.protocol == netns::protocol_name(row.protocol);
+  });
+}
+
 void add_ports(ContainerView& view, const std::vector<std::string>& exposures,
-               netns::NetworkStore& networks) {
-  for (const auto& p : networks.ports_of(view.row.id)) {
+               netns::NetworkStore& networks, const compose::Service& service, const Roots& roots) {
+  bool pod = service.network_mode == "pod";
+  for (const auto& p : networks.ports_of(pod ? pod_id(roots, view.row.project) : view.row.id)) {
+    if (pod && !is_its_own(service, p)) continue;
     view.ports.push_back(
         {p.host.str(), p.target_port, p.port, std::string(netns::protocol_name(p.protocol))});
   }
@@ -107,7 +117,7 @@ std::vector<ContainerView> view_project(const Roots& roots, const std::string& p
         const auto& of_image = image->config.exposed_ports;
         exposures.insert(exposures.end(), of_image.begin(), of_image.end());
       }
-      add_ports(view, exposures, networks);
+      add_ports(view, exposures, networks, service, roots);
     }
     for (const auto& e : networks.endpoints_of(view.row.id))
       view.networks.push_back(network_names[e.network]);

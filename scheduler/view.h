@@ -16,10 +16,15 @@
 namespace pcompose::scheduler {
 
 struct PublishedPort {
-  std::string url;  // host address; "0.0.0.0" for all
+  std::string url;  // host address; "0.0.0.0" and "::" for all of a family
   uint16_t target = 0;
   uint16_t published = 0;  // 0: exposed only
   std::string protocol;
+  // "0.0.0.0:8080", "[::]:8080"
+  [[nodiscard]] std::string address() const {
+    std::string host = url.find(':') == std::string::npos ? url : "[" + url + "]";
+    return host + ":" + std::to_string(published);
+  }
 };
 
 struct ContainerView {

@@ -73,7 +73,14 @@ TEST(Errors, Table) {
        "on-failure:N"},
       {"services: {a: {image: x, network_mode: bridge}}\n",
        "compose.yaml:1:40: services.a.network_mode: \"bridge\" is not supported by pcompose yet; "
-       "use none or host"},
+       "use none, host, service:NAME or container:NAME"},
+      {"services:\n  a: {image: x}\n  b:\n    image: x\n    network_mode: service:a\n    ports: "
+       "['80:80']\n",
+       "compose.yaml:6:13: services.b.ports[0]: the container has no network of its own; publish "
+       "the port at service a"},
+      {"services: {a: {image: x, scale: 2, networks: {default: {ipv4_address: 10.0.0.9}}}}\n",
+       "compose.yaml:1:71: services.a.networks.default.ipv4_address: 2 containers cannot have one "
+       "address; remove it or scale"},
       {"services: {a: {image: '${T:?set it}'}}\n",
        "compose.yaml:1:23: services.a.image: required variable T is missing a value: set it"},
       {"services: {a: {image: x, extends: {service: no}}}\n",

@@ -123,6 +123,11 @@ TEST(AnswerTest, EmptyAnswersCarryTheCode) {
 
 TEST(AnswerTest, Pointers) {
   EXPECT_EQ(address_of_pointer("2.0.112.10.in-addr.arpa")->str(), "10.112.0.2");
+  std::string zeros;
+  for (int i = 0; i < 24; ++i) zeros += "0.";
+  EXPECT_EQ(address_of_pointer("2.0.0.0." + zeros + "0.0.d.f.ip6.arpa")->str(), "fd00::2");
+  EXPECT_FALSE(address_of_pointer("2.0.0." + zeros + "0.0.d.f.ip6.arpa")) << "too short";
+  EXPECT_FALSE(address_of_pointer("g.0.0.0." + zeros + "0.0.d.f.ip6.arpa"));
   for (const char* bad :
        {"0.112.10.in-addr.arpa", "x.2.0.112.10.in-addr.arpa", "in-addr.arpa", ""}) {
     EXPECT_FALSE(address_of_pointer(bad)) << bad;

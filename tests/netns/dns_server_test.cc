@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <arpa/inet.h>
 #include <array>
+#include <chrono>
 #include <fcntl.h>
 #include <netdb.h>
 #include <netinet/in.h>
@@ -26,17 +27,19 @@ namespace {
 
 class FakeNames : public Names {
  public:
-  std::map<std::string, std::vector<Ipv4>> known;
+  std::map<std::string, std::vector<Ipv4>> known, last;
+  std::map<std::string, std::vector<Ipv6>> known6;
   bool outside = true;
 
-  std::optional<std::vector<Ipv4>> find(const std::string&, const std::string& name) override {
+  std::optional<Found> find(const std::string&, const std::string& name) override {
     auto found = known.find(name);
     if (found == known.end()) return {};
-    return found->second;
+    return Found{found->second, last[name], known6[name], {}};
   }
-  std::optional<std::string> reverse(const std::string& scope, Ipv4 address) override {
+  std::optional<std::string> reverse(const std::string& scope, const Ip& address) override {
     for (const auto& [name, addresses] : known) {
-      if (std::ranges::find(addresses, address) != addresses.end()) return name + "." + scope;
+      if (address.v4() == nullptr) break;
+      if (std::ranges::find(addresses, *address.v4()) != addresses.end()) return name + "." + scope;
     }
     return {};
   }
@@ -102,13 +105,21 @@ class DnsServerTest : public testing::Test {
     if (upstream_) loop_.wait(upstream_->stop_all());
     EXPECT_EQ(server_->scopes(), 0U);
   }
-  // A server of the host on 127.0.0.1:5300: another one of ours.
-  void start_upstream() {
+  // Instead of the fixture's.
+  void serve_with(DnsSettings settings) {
+    loop_.wait(server_->stop_all());
+    loop_.call([&] {
+      server_ = std::make_unique<DnsServer>(loop_.executor(), names_, std::move(settings));
+      server_->serve("shop", space_.dns.udp.duplicate(), space_.dns.tcp.duplicate());
+    });
+  }
+  // A server of the host on 127.0.0.1: another one of ours.
+  void start_upstream(uint16_t port = 5300) {
     Fd udp(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
     Fd tcp(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
     int on = 1;
     ::setsockopt(tcp.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-    sockaddr_in here = server_address("127.0.0.1", 5300);
+    sockaddr_in here = server_address("127.0.0.1", port);
     for (int fd : {udp.get(), tcp.get()}) {
       ASSERT_EQ(::bind(fd, reinterpret_cast<sockaddr*>(&here), sizeof here), 0);
     }
@@ -159,7 +170,9 @@ TEST_F(DnsServerTest, AnswersKnownNames) {
   EXPECT_EQ(code_of(ask_udp("idle")), 0);
   EXPECT_EQ(header_of(ask_udp("2.0.112.10.in-addr.arpa", DnsType::ptr)).answers, 1);
   Bytes first = ask_udp("web");
-  EXPECT_NE(first, ask_udp("web")) << "round robin";
+  bool shuffled = false;
+  for (int i = 0; i < 100 && !shuffled; ++i) shuffled = ask_udp("web") != first;
+  EXPECT_TRUE(shuffled);
 }
 
 TEST_F(DnsServerTest, ForwardsUnknownNames) {
@@ -170,6 +183,86 @@ TEST_F(DnsServerTest, ForwardsUnknownNames) {
   EXPECT_EQ(code_of(ask_udp("missing.example.com")), 3);
   loop_.call([&] { names_.outside = false; });
   EXPECT_EQ(code_of(ask_udp("example.com")), 3) << "internal networks are not left";
+}
+
+TEST_F(DnsServerTest, Ipv6AddressesAndTheirNames) {
+  know(names_, {{"web", many(1)}});
+  loop_.call([&] { names_.known6["web"] = {*Ipv6::parse("fd00::1"), *Ipv6::parse("fd00::2")}; });
+  Bytes answer = ask_udp("web", DnsType::aaaa);
+  EXPECT_EQ(header_of(answer).answers, 2);
+  EXPECT_EQ(header_of(ask_udp("web")).answers, 1);
+  auto address = Ipv6::parse("fd00::1").value().bytes;
+  EXPECT_NE(std::search(answer.begin(), answer.end(), address.begin(), address.end()),
+            answer.end());
+}
+
+TEST_F(DnsServerTest, WhatIsUnhealthyComesLast) {
+  know(names_, {{"web", {Ipv4{1}, Ipv4{2}}}});
+  loop_.call([&] { names_.last["web"] = {Ipv4{3}}; });
+  for (int i = 0; i < 20; ++i) {
+    Bytes answer = ask_udp("web");
+    ASSERT_EQ(header_of(answer).answers, 3);
+    EXPECT_EQ(answer.back(), 3) << "the last byte of the last address";
+  }
+}
+
+TEST_F(DnsServerTest, OtherTypesOfAKnownNameAreEmptyNotMissing) {
+  know(names_, {{"web", many(1)}});
+  for (unsigned type : {15U, 16U, 33U, 65U}) {  // MX, TXT, SRV, HTTPS
+    Bytes answer = ask_udp("web", static_cast<DnsType>(type));
+    EXPECT_EQ(code_of(answer), 0) << type;
+    EXPECT_EQ(header_of(answer).answers, 0) << type;
+  }
+}
+
+TEST_F(DnsServerTest, ASilentUpstreamIsNotWaitedFor) {
+  Fd silent(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  sockaddr_in here = server_address("127.0.0.1", 5301);
+  ASSERT_EQ(::bind(silent.get(), reinterpret_cast<sockaddr*>(&here), sizeof here), 0);
+  start_upstream();
+  know(upstream_names_, {{"example.com", many(1)}});
+  DnsSettings settings;
+  settings.upstreams = {{asio::ip::make_address("127.0.0.1"), 5301},
+                        {asio::ip::make_address("127.0.0.1"), 5300}};
+  settings.patience = std::chrono::milliseconds(50);
+  serve_with(settings);
+  auto before = std::chrono::steady_clock::now();
+  EXPECT_EQ(header_of(ask_udp("example.com")).answers, 1);
+  EXPECT_LT(std::chrono::steady_clock::now() - before, std::chrono::milliseconds(1000));
+}
+
+TEST_F(DnsServerTest, AServerThatRefusesIsNotTheLastWord) {
+  start_upstream();
+  know(upstream_names_, {{"example.com", many(1)}});
+  DnsSettings settings;
+  settings.upstreams = {{asio::ip::make_address("127.0.0.1"), 5302},  // nobody is there
+                        {asio::ip::make_address("127.0.0.1"), 5300}};
+  settings.patience = std::chrono::milliseconds(1000);
+  serve_with(settings);
+  auto before = std::chrono::steady_clock::now();
+  EXPECT_EQ(header_of(ask_udp("example.com")).answers, 1);
+  EXPECT_LT(std::chrono::steady_clock::now() - before, std::chrono::milliseconds(800));
+}
+
+TEST_F(DnsServerTest, ChangesOfResolvConfAreFollowed) {
+  start_upstream(53);
+  know(upstream_names_, {{"example.com", many(1)}});
+  DnsSettings settings;
+  settings.resolv_conf = "/run/upstream.conf";
+  settings.timeout = std::chrono::milliseconds(100);
+  replace_file(settings.resolv_conf, "nameserver 127.0.0.9\n");
+  serve_with(settings);
+  EXPECT_EQ(code_of(ask_udp("example.com")), 2);
+  replace_file(settings.resolv_conf, "nameserver 127.0.0.1\n");
+  EXPECT_EQ(header_of(ask_udp("example.com")).answers, 1);
+}
+
+// A container with a name server of its own on every address, as dnsmasq and bind have it.
+TEST_F(DnsServerTest, AContainerMayServeNamesItself) {
+  know(names_, {{"web", many(1)}});
+  EchoServer own(space_.fd.get(), 53, "own");  // 0.0.0.0 and ::, both protocols
+  EXPECT_EQ(header_of(ask_udp("web")).answers, 1);
+  EXPECT_EQ(udp_ask(space_.fd.get(), "127.0.0.1", 53, "x"), "own 127.0.0.1");
 }
 
 TEST_F(DnsServerTest, LongAnswersComeByTcp) {

@@ -15,26 +15,25 @@
 #include <unistd.h>
 
 #include "base/error.h"
+#include "netns/link_messages.h"
 #include "netns/netlink.h"
+#include "netns/socket_address.h"
 
 namespace pcompose::netns {
 namespace {
 
-sockaddr_in at(const std::string& address, uint16_t port) {
-  sockaddr_in out{};
-  out.sin_family = AF_INET;
-  out.sin_port = htons(port);
-  inet_pton(AF_INET, address.c_str(), &out.sin_addr);
-  return out;
+SocketAddress at(const std::string& address, uint16_t port) {
+  return {Ip::parse(address).value(), port};
 }
 
 Fd connected(int type, const std::string& address, uint16_t port) {
-  Fd fd(::socket(AF_INET, type | SOCK_CLOEXEC, 0));
+  int family = Ip::parse(address).value().v6() != nullptr ? AF_INET6 : AF_INET;
+  Fd fd(::socket(family, type | SOCK_CLOEXEC, 0));
   timeval limit{1, 0};
   ::setsockopt(fd.get(), SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
   ::setsockopt(fd.get(), SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
-  sockaddr_in to = at(address, port);
-  if (::connect(fd.get(), reinterpret_cast<sockaddr*>(&to), sizeof to) != 0) return {};
+  SocketAddress to = at(address, port);
+  if (::connect(fd.get(), to.get(), to.size()) != 0) return {};
   return fd;
 }
 
@@ -69,13 +68,9 @@ void in_namespace(int namespace_fd, const std::function<void()>& body) {
 
 void add_default_route(int namespace_fd, const std::string& gateway) {
   in_namespace(namespace_fd, [&] {
-    rtmsg header{};
-    header.rtm_family = AF_INET;
-    header.rtm_table = RT_TABLE_MAIN;
-    header.rtm_type = RTN_UNICAST;
     NetlinkBatch batch;
-    batch.begin(RTM_NEWROUTE, NLM_F_ACK | NLM_F_CREATE, header);
-    batch.put(RTA_GATEWAY, at(gateway, 0).sin_addr.s_addr);
+    put_default_route(batch, find_link(open_netlink(NETLINK_ROUTE).get(), "eth0"),
+                      Ip::parse(gateway).value());
     int error = send_batch(open_netlink(NETLINK_ROUTE).get(), batch);
     if (error != 0) throw Error("add a default route", error);
   });
@@ -104,27 +99,22 @@ struct EchoServer::State {
   std::string name;
   std::thread thread;
 
-  [[nodiscard]] std::string answer(const sockaddr_in& peer) const {
-    std::array<char, INET_ADDRSTRLEN> text{};
-    inet_ntop(AF_INET, &peer.sin_addr, text.data(), text.size());
-    return name + " " + text.data();
+  [[nodiscard]] std::string answer(const SocketAddress& peer) const {
+    return name + " " + peer.ip().str();
   }
   void serve_tcp() const {
-    sockaddr_in peer{};
-    socklen_t size = sizeof peer;
-    Fd client(::accept4(tcp.get(), reinterpret_cast<sockaddr*>(&peer), &size, SOCK_CLOEXEC));
+    SocketAddress peer;
+    Fd client(::accept4(tcp.get(), peer.fill(), peer.fill_size(), SOCK_CLOEXEC));
     if (client) write_all(client.get(), answer(peer));
   }
   void serve_udp() const {
-    sockaddr_in peer{};
-    socklen_t size = sizeof peer;
+    SocketAddress peer;
     std::array<char, 512> buffer;
-    if (::recvfrom(udp.get(), buffer.data(), buffer.size(), 0, reinterpret_cast<sockaddr*>(&peer),
-                   &size) < 0) {
+    if (::recvfrom(udp.get(), buffer.data(), buffer.size(), 0, peer.fill(), peer.fill_size()) < 0) {
       return;
     }
     std::string text = answer(peer);
-    ::sendto(udp.get(), text.data(), text.size(), 0, reinterpret_cast<sockaddr*>(&peer), size);
+    ::sendto(udp.get(), text.data(), text.size(), 0, peer.get(), peer.size());
   }
   void run() const {
     std::array<pollfd, 3> wait{
@@ -140,11 +130,11 @@ EchoServer::EchoServer(int namespace_fd, uint16_t port, std::string name)
     : state_(std::make_unique<State>()) {
   state_->name = std::move(name);
   in_namespace(namespace_fd, [&] {
-    sockaddr_in here = at("0.0.0.0", port);
-    state_->tcp = Fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-    state_->udp = Fd(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+    SocketAddress here = at("::", port);  // both families
+    state_->tcp = Fd(::socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    state_->udp = Fd(::socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0));
     for (int fd : {state_->tcp.get(), state_->udp.get()}) {
-      if (::bind(fd, reinterpret_cast<sockaddr*>(&here), sizeof here) != 0) {
+      if (::bind(fd, here.get(), here.size()) != 0) {
         throw Error::from_errno("bind the echo server");
       }
     }

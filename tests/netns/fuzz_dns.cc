@@ -24,6 +24,9 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   if (parsed.query) {
     const DnsQuery& query = *parsed.query;
     std::vector<Ipv4> addresses(40);
+    std::vector<Ipv6> addresses6(40);
+    check_size(answer_addresses(query, std::span<const Ipv6>(addresses6), 5, Transport::udp),
+               query);
     check_size(answer_addresses(query, addresses, 5, Transport::udp), query);
     check_size(answer_pointer(query, query.name, 5, Transport::udp), query);
     require(parse_query(forward_query(query, 7)).query->name == query.name);

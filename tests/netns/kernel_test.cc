@@ -17,7 +17,7 @@ namespace pcompose::netns {
 namespace {
 
 const Prefix kSubnet = *Prefix::parse("10.112.0.0/22");
-const BridgeSpec kBridge{"pc-test0", kSubnet, kSubnet.first()};
+const BridgeSpec kBridge{.name = "pc-test0", .subnet = kSubnet, .gateway = kSubnet.first()};
 
 class KernelTest : public testing::Test {
  protected:
@@ -33,7 +33,7 @@ class KernelTest : public testing::Test {
     e.address = *Ipv4::parse(address);
     e.prefix_length = 22;
     e.default_gateway = kBridge.gateway;
-    e.mac = Mac::of(e.address);
+    e.mac = Mac::of(*e.address);
     return e;
   }
   static void connect(Kernel& kernel, const Namespace& to, const EndpointLink& e) {

@@ -69,6 +69,62 @@ TEST_F(NetworkStoreTest, AFullSubnetTakesOverUnusedLeases) {
   EXPECT_THROW(store_.lease(shop(), "new/2", {}), Error);
 }
 
+TEST_F(NetworkStoreTest, EverythingOfANetworkIsKept) {
+  NetworkRow row = shop();
+  row.subnet6 = Prefix6::parse("fd00:1::/64");
+  row.gateway6 = row.subnet6->at(1);
+  row.options.driver = Driver::macvlan;
+  row.options.parent = "eth0";
+  row.options.mode = "vepa";
+  row.options.mtu = 1400;
+  row.options.talk = row.options.masquerade = false;
+  row.options.host_binding = "127.0.0.1";
+  row.options.interface_prefix = "net";
+  row.options.range = Prefix::parse("10.112.0.4/30");
+  row.options.range6 = Prefix6::parse("fd00:1::100/120");
+  row.options.aux = {{"router", "10.112.0.6"}};
+  row.options.written = {{"mtu", "1400"}};
+  row.options.attachable = true;
+  row.options.created_ns = 1;
+  EXPECT_TRUE(store_.insert(row));
+  EXPECT_EQ(store_.network("shop_default"), row);
+  row.ipv4 = false;
+  row.subnet = {};
+  row.name = "other";
+  row.id = row.bridge = "b";
+  EXPECT_TRUE(store_.insert(row));
+  EXPECT_EQ(store_.network("other"), row);
+  store_.set_released("b");
+  EXPECT_TRUE(store_.is_released("b"));
+  EXPECT_EQ(store_.network("other")->project, "");
+}
+
+TEST_F(NetworkStoreTest, DynamicAddressesComeFromTheRangeAndNeverFromTheOthers) {
+  NetworkRow row = shop("10.112.0.0/24");
+  row.options.range = Prefix::parse("10.112.0.64/30");
+  row.options.aux = {{"router", "10.112.0.65"}};
+  store_.insert(row);
+  EXPECT_EQ(store_.lease(row, "shop/a", Ipv4::parse("10.112.0.66")).str(), "10.112.0.66");
+  EXPECT_EQ(store_.lease(row, "shop/b", {}).str(), "10.112.0.67");
+  EXPECT_EQ(store_.lease(row, "shop/c", {}).str(), "10.112.0.64");
+  EXPECT_THROW(store_.lease(row, "shop/d", Ipv4::parse("10.112.0.65")), Error) << "an aux address";
+}
+
+TEST_F(NetworkStoreTest, Ipv6AddressesLookLikeTheIpv4Ones) {
+  NetworkRow row = shop();
+  row.subnet6 = Prefix6::parse("fd00:1::/64");
+  row.gateway6 = row.subnet6->at(1);
+  store_.insert(row);
+  EXPECT_EQ(store_.lease(row, "shop/web-1", Ipv4::parse("10.112.0.5")).str(), "10.112.0.5");
+  EXPECT_EQ(store_.lease6(row, "shop/web-1", {}).str(), "fd00:1::5");
+  EXPECT_EQ(store_.lease6(row, "shop/web-1", {}).str(), "fd00:1::5");
+  EXPECT_EQ(store_.lease6(row, "shop/db", Ipv6::parse("fd00:1::6")).str(), "fd00:1::6");
+  EXPECT_EQ(store_.lease(row, "shop/web-2", {}).str(), "10.112.0.6");
+  EXPECT_EQ(store_.lease6(row, "shop/web-2", {}).str(), "fd00:1::7");
+  EXPECT_THROW(store_.lease6(row, "shop/x", Ipv6::parse("fd00:1::1")), Error) << "the gateway";
+  EXPECT_THROW(store_.lease6(row, "shop/x", Ipv6::parse("fd00:2::9")), Error);
+}
+
 TEST_F(NetworkStoreTest, WantedAddresses) {
   store_.insert(shop());
   Ipv4 wanted = *Ipv4::parse("10.112.0.5");
@@ -83,7 +139,8 @@ TEST_F(NetworkStoreTest, WantedAddresses) {
 TEST_F(NetworkStoreTest, EndpointsAndPortsEndWithTheBoot) {
   store_.insert(shop());
   EndpointRow row = endpoint("c1", *Ipv4::parse("10.112.0.2"));
-  PortRow port{Ipv4{}, 8080, Protocol::udp, row.address, 80, "c1"};
+  row.address6 = Ipv6::parse("fd00:1::2");
+  PortRow port{Ipv6{}, 8080, Protocol::udp, *row.address6, 80, "c1"};
   store_.insert(row);
   store_.insert(port);
   EXPECT_EQ(store_.endpoints_on(shop().id), std::vector{row});

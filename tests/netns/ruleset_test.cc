@@ -16,7 +16,7 @@ NetworkRow network(Reach reach) {
 }
 
 PortRow port(const char* host, uint16_t number, Protocol protocol) {
-  return {Ipv4::parse(host).value(), number, protocol, Ipv4::parse("10.112.0.2").value(), 80, "c"};
+  return {Ip::parse(host).value(), number, protocol, Ipv4::parse("10.112.0.2").value(), 80, "c"};
 }
 
 TEST(RulesetTest, ElementsOfANetwork) {
@@ -32,6 +32,37 @@ delete element inet pcompose same { "pc-aabbccdd" . "pc-aabbccdd" }
 delete element inet pcompose own4 { "pc-aabbccdd" . 10.112.0.0/22 }
 delete element inet pcompose internal { "pc-aabbccdd" }
 )");
+}
+
+TEST(RulesetTest, ElementsOfANetworkWithIpv6) {
+  NetworkRow row = network(Reach::outside);
+  row.ipv4 = false;
+  row.subnet6 = Prefix6::parse("fd00:1::/64");
+  EXPECT_EQ(render_network("pcompose", Change::add, row),
+            R"(add element inet pcompose bridges { "pc-aabbccdd" }
+add element inet pcompose same { "pc-aabbccdd" . "pc-aabbccdd" }
+add element inet pcompose own6 { "pc-aabbccdd" . fd00:1::/64 }
+add element inet pcompose nat6 { fd00:1::/64 }
+)");
+  row.options.masquerade = false;
+  EXPECT_EQ(render_network("pcompose", Change::add, row).find("nat6"), std::string::npos);
+}
+
+TEST(RulesetTest, OnlyWhatIpv6TranslatesIsAnElement) {
+  Ip target = Ip::parse("fd00:1::2").value();
+  std::vector<PortRow> ports{
+      {Ip::parse("::").value(), 80, Protocol::tcp, target, 81, "c"},
+      {Ip::parse("2001:db8::1").value(), 80, Protocol::udp, target, 81, "c"},
+      {Ip::parse("::1").value(), 80, Protocol::tcp, target, 81, "c"},
+      {Ip::parse("::").value(), 82, Protocol::tcp, Ip::parse("10.0.0.2").value(), 81, "c"}};
+  EXPECT_EQ(render_ports("pcompose", Change::add, ports),
+            R"(add element inet pcompose pub6 { 2001:db8::1 . udp . 80 : fd00:1::2 . 81 }
+add element inet pcompose pub6_any { tcp . 80 : fd00:1::2 . 81 }
+)");
+  EXPECT_TRUE(ports[0].is_spliced());
+  EXPECT_FALSE(ports[1].is_spliced());
+  EXPECT_TRUE(ports[2].is_spliced());
+  EXPECT_TRUE(ports[3].is_spliced());
 }
 
 TEST(RulesetTest, PortsOfOneMapAreOneCommand) {
@@ -51,14 +82,14 @@ delete element inet pcompose pub4_any { tcp . 8080, udp . 53 }
 
 TEST(RulesetTest, ForeignLinksFollowTheTable) {
   std::vector<std::string> foreign{"eth0"};
-  std::string text = render_table("pcompose-1a2b3c", foreign);
-  EXPECT_TRUE(text.starts_with("table inet pcompose-1a2b3c {\n"));
-  EXPECT_TRUE(text.ends_with("add element inet pcompose-1a2b3c foreign { \"eth0\" }\n"));
+  EXPECT_TRUE(render_table("pcompose-1a2b3c").starts_with("table inet pcompose-1a2b3c {\n"));
+  EXPECT_EQ(render_foreign("pcompose-1a2b3c", Family::v6, foreign),
+            "add element inet pcompose-1a2b3c foreign6 { \"eth0\" }\n");
 }
 
 TEST(RulesetTest, NamesThatNftWouldReadAsMoreAreRefused) {
   for (const char* bad : {"", "a b", "a;flush ruleset", "a\"", "a}", "a\n", "$x", "1a", "-a"}) {
-    EXPECT_THROW(render_table(bad, {}), Error) << bad;
+    EXPECT_THROW(render_table(bad), Error) << bad;
   }
   NetworkRow row = network(Reach::outside);
   row.bridge = "x\" }; flush ruleset";

@@ -28,14 +28,14 @@ EndpointLink endpoint(const BridgeSpec& bridge, unsigned i) {
   e.address = Ipv4{bridge.gateway.value + 1 + i};
   e.prefix_length = bridge.subnet.length;
   e.default_gateway = bridge.gateway;
-  e.mac = Mac::of(e.address);
+  e.mac = Mac::of(*e.address);
   return e;
 }
 
 // The kernel's side alone.
 void bench_kernel(unsigned n) {
   Prefix subnet = *Prefix::parse("10.112.0.0/22");
-  BridgeSpec bridge{"pc-bench", subnet, subnet.first()};
+  BridgeSpec bridge{.name = "pc-bench", .subnet = subnet, .gateway = subnet.first()};
   Kernel kernel;
   double t0 = now_ms();
   kernel.ensure_bridge(bridge);
@@ -77,7 +77,7 @@ void bench_facade(unsigned n) {
     std::string id = std::to_string(i);
     replicas[i].container = ports[i].container = "c" + id;
     replicas[i].replica = "bench-web-" + id;
-    replicas[i].attachments = {{"bench", {"web", "bench-web-" + id}, "", ""}};
+    replicas[i].attachments = {{.network = "bench", .names = {"web", "bench-web-" + id}}};
     ports[i].port = static_cast<uint16_t>(20000 + i);
     ports[i].target_port = 80;
     containers.push_back("c" + id);
