@@ -82,11 +82,16 @@ void ForwarderClient::start() {
   control_ = Fd(pair[0]);
   Fd theirs(pair[1]);
   std::string program = program_.empty() ? own_program("pcompose-forwarder") : program_;
-  Child child = spawn({.argv = {program},
+  SpawnOptions options{.argv = {program},
                        .environment = current_environment(),
                        .fds = {{theirs.get(), forwarder::kControlFd}, {2, 2}},
                        .session = Session::own,
-                       .directory = "/"});
+                       .directory = "/"};
+  if (home_) {
+    options.argv.emplace_back("--enter");
+    options.fds.emplace_back(home_.get(), forwarder::kHomeFd);
+  }
+  Child child = spawn(options);
   child.disown();  // it ends with the last holder of our end
   started_(control_.get());
 }

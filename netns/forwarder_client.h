@@ -16,9 +16,11 @@ class ForwarderClient {
  public:
   // `started` is called with the control socket of every forwarder that is started, to have it
   // kept beyond this process.
+  // `home`: the network namespace that it shall live in, the targets' one; none = ours.
   // `program` is where the forwarder is; "": beside this program, as own_program() looks.
-  explicit ForwarderClient(std::function<void(int control)> started, std::string program = "")
-      : started_(std::move(started)), program_(std::move(program)) {}
+  explicit ForwarderClient(std::function<void(int control)> started, std::string program = "",
+                           Fd home = Fd())
+      : started_(std::move(started)), program_(std::move(program)), home_(std::move(home)) {}
 
   // Goes on with a forwarder that runs.
   void restore(Fd control) { control_ = std::move(control); }
@@ -44,6 +46,7 @@ class ForwarderClient {
 
   std::function<void(int)> started_;
   std::string program_;
+  Fd home_;
   Fd control_;
   std::map<std::string, Port> ports_;
 };

@@ -29,8 +29,12 @@ Ipv6 first_of(const Prefix6& subnet) { return subnet.at(1); }
 
 }  // namespace
 
-NetworkWorker::NetworkWorker(const Roots& roots)
-    : roots_(roots), db_(roots.database()), store_(db_, boot_id()), firewall_(roots.tag) {}
+NetworkWorker::NetworkWorker(const Roots& roots, const HostSide& host)
+    : roots_(roots),
+      host_(host),
+      db_(roots.database()),
+      store_(db_, boot_id()),
+      firewall_(roots.tag) {}
 
 void NetworkWorker::check_overlap(const Prefix& subnet) {
   for (const NetworkRow& other : store_.networks()) {

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "netns/firewall.h"
+#include "netns/host_side.h"
 #include "netns/network_plan.h"
 #include "netns/networks.h"
 
@@ -16,7 +17,7 @@ namespace pcompose::netns {
 class NetworkWorker {
  public:
   // On the thread that will use it: namespace and firewall context are the thread's.
-  explicit NetworkWorker(const Roots& roots);
+  NetworkWorker(const Roots& roots, const HostSide& host);
 
   NetworkRow ensure(const NetworkSpec& spec);
   NetworkRow use(const std::string& name);
@@ -83,6 +84,7 @@ class NetworkWorker {
   std::vector<PortRow> port_rows(const PublishSpec& port);
 
   Roots roots_;
+  const HostSide& host_;
   Database db_;
   NetworkStore store_;
   Kernel kernel_;

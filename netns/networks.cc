@@ -8,18 +8,22 @@
 namespace pcompose::netns {
 
 struct Networks::State {
-  State(Roots r, Fd h) : roots(std::move(r)), home(std::move(h)) {}
+  State(Roots r, Fd h)
+      : roots(std::move(r)),
+        home(std::move(h)),
+        host(home ? HostSide::Thread::own : HostSide::Thread::same) {}
   // Made by the first call, on the thread: the database and the kernel's objects belong to it.
   NetworkWorker& on_thread() {
     if (worker) return *worker;
     // For good: out of the user namespace there is no way back to the host's (setns(2)).
     if (home && ::setns(home.get(), CLONE_NEWNET) != 0)
       throw Error::from_errno("enter the network namespace of the bridges");
-    worker.emplace(roots);
+    worker.emplace(roots, host);
     return *worker;
   }
   Roots roots;
   Fd home;
+  HostSide host;
   std::optional<NetworkWorker> worker;
 };
 
@@ -67,10 +71,6 @@ Task<> Networks::disconnect(Fd namespace_fd, std::string container, std::string 
   co_await thread_.run(
       [s = state_.get(), fd = std::move(namespace_fd), container = std::move(container),
        network = std::move(network)] { s->on_thread().disconnect(fd.get(), container, network); });
-}
-
-Task<PodNamespaces> Networks::make_pod_namespaces() {
-  co_return co_await thread_.run([] { return netns::make_pod_namespaces(); });
 }
 
 Task<Fd> Networks::watch_tables() {

@@ -13,7 +13,6 @@
 #include "base/roots.h"
 #include "netns/kernel.h"
 #include "netns/network_store.h"
-#include "netns/pod_namespaces.h"
 #include "netns/ports.h"
 
 namespace pcompose::netns {
@@ -127,8 +126,6 @@ class Networks {
   // container's. Throws Error.
   Task<EndpointRow> connect(Fd namespace_fd, ReplicaSpec spec);
   Task<> disconnect(Fd namespace_fd, std::string container, std::string network);
-
-  Task<PodNamespaces> make_pod_namespaces();
 
   // watch_tables() in the namespace of the bridges.
   Task<Fd> watch_tables();

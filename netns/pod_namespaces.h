@@ -2,6 +2,7 @@
 #pragma once
 
 #include "base/fd.h"
+#include "base/loop.h"
 
 namespace pcompose::netns {
 
@@ -11,7 +12,7 @@ struct PodNamespaces {
   Fd ipc, uts;
 };
 
-// New ones. The calling thread is in them for a moment and comes back. Throws Error.
-PodNamespaces make_pod_namespaces();
+// New ones. Throws Error.
+Task<PodNamespaces> make_pod_namespaces();
 
 }  // namespace pcompose::netns

@@ -41,7 +41,7 @@ std::string NetworkWorker::port_owner(const PortRow& taken) {
     if (endpoints.empty()) continue;
     return endpoints.front().replica + " of the project " + endpoints.front().project;
   }
-  return port_holder(taken.host, taken.port, taken.protocol);
+  return host_.run([&] { return port_holder(taken.host, taken.port, taken.protocol); });
 }
 
 std::vector<ReservedPort> NetworkWorker::reserve(const std::vector<PublishSpec>& ports,
@@ -50,12 +50,13 @@ std::vector<ReservedPort> NetworkWorker::reserve(const std::vector<PublishSpec>&
   for (const PublishSpec& port : ports) {
     PortWish wish = wish_of(port);
     PortRow taken;
-    auto reserved = try_reserve(wish, taken);
+    auto bind = [&] { return try_reserve(wish, taken); };
+    auto reserved = host_.run(bind);
     while (reserved.empty() && conflict == Conflict::next_free) {
-      auto next = next_free(wish, taken.port);
+      auto next = host_.run([&] { return next_free(wish, taken.port); });
       if (!next) break;
       wish.first = wish.last = *next;  // somebody may be quicker than we: then the one after it
-      reserved = try_reserve(wish, taken);
+      reserved = host_.run(bind);
     }
     if (reserved.empty()) throw port_in_use(wish_of(port), taken, port_owner(taken));
     for (ReservedPort& one : reserved) out.push_back(std::move(one));
@@ -80,7 +81,7 @@ std::vector<PortRow> NetworkWorker::port_rows(const PublishSpec& port) {
   if (port.port == 0 || port.target_port == 0) throw Error("a port to publish must not be 0");
   auto endpoints = port_targets(port);
   std::vector<PortRow> out;
-  for (const Ip& host : host_addresses(port.host_ip)) {
+  for (const Ip& host : host_.run([&] { return host_addresses(port.host_ip); })) {
     auto target = target_for(host, endpoints);
     if (!target) {
       throw Error("port " + port_text(host, port.port, port.protocol) +

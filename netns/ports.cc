@@ -44,8 +44,26 @@ Error cannot_reserve(const Ip& host, uint16_t port, Protocol protocol, int error
   Error out("reserve port " + port_text(host, port, protocol), error);
   if (error == EADDRNOTAVAIL) out.hint("no link of this host has the address " + host.str());
   if (error == EAFNOSUPPORT) out.hint("this host has no IPv6");
-  if (error == EACCES) out.hint("ports below 1024 need CAP_NET_BIND_SERVICE");
+  if (error == EACCES)
+    out.hint(
+        "ports below 1024 are for root: choose another, or sysctl "
+        "net.ipv4.ip_unprivileged_port_start");
   return out;
+}
+
+void set_reuse(const Fd& socket, int on) {
+  ::setsockopt(socket.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+}
+
+// A port that the kernel chose goes with shutdown(2), by which the forwarder stops to listen; one
+// that was asked for stays. So what it chose is asked for, while both may have it (socket(7)).
+Fd asked_for(Fd chosen, const Ip& host, Protocol protocol) {
+  set_reuse(chosen, 1);
+  uint16_t port = SocketAddress::local(chosen.get()).port();
+  Fd fd = try_bind(host, port, protocol, Reuse::yes);
+  if (!fd) return chosen;
+  set_reuse(fd, 0);
+  return fd;
 }
 
 // nullopt: in use.
@@ -61,6 +79,7 @@ std::optional<ReservedPort> reserve_one(const Ip& host, uint16_t port, Protocol 
   }
   if (!fd && error == EADDRINUSE) return {};
   if (!fd) throw cannot_reserve(host, port, protocol, error);
+  if (port == 0) fd = asked_for(std::move(fd), host, protocol);
   uint16_t taken = SocketAddress::local(fd.get()).port();
   return ReservedPort{std::move(fd), host, taken, protocol};
 }

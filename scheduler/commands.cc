@@ -201,6 +201,12 @@ void Supervisor::remember(const compose::Project& project) {
 
 Task<> Supervisor::run_plan(const Plan& plan, ProgressSink& progress) {
   PlanProgress sink(progress);
+  starting_.clear();
+  for (const Node& node : plan.nodes) {
+    const auto* start = std::get_if<StartContainer>(&node.operation);
+    if (start != nullptr && model_.services.contains(start->replica.service))
+      starting_.insert(start->replica.name);
+  }
   Execution execution(context_.executor, plan, *this, sink);
   execution_ = &execution;
   ExecutionResult result = co_await execution.run();

@@ -164,7 +164,9 @@ Task<> Supervisor::remove_container(const ReplicaRef& ref) {
   if (it == replicas_.end()) co_return;
   co_await it->second->remove();
   inherited_volumes_[ref.name] = it->second->row().anonymous_volumes;
-  ports_.release(ref.name);
+  // Reserved before the plan began, for who comes next.
+  ports_.release(ref.name,
+                 starting_.contains(ref.name) ? &model_.services.at(ref.service) : nullptr);
   replicas_.erase(ref.name);
   context_.changed();
 }

@@ -3,6 +3,7 @@
 #include <map>
 
 #include "base/error.h"
+#include "netns/pod_namespaces.h"
 #include "scheduler/pod_id.h"
 
 namespace pcompose::scheduler {
@@ -41,7 +42,7 @@ std::vector<netns::Attachment> Pod::attachments() const {
 }
 
 Task<> Pod::make() {
-  auto space = co_await context_.networks->make_pod_namespaces();
+  auto space = co_await netns::make_pod_namespaces();
   netns::ReplicaSpec spec{id_, context_.project, "", context_.project + "-pod", attachments()};
   netns::ReplicaNet net = co_await context_.networks->make_replica(std::move(spec));
   ipc_ = std::move(space.ipc);

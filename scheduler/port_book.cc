@@ -1,6 +1,7 @@
 #include "scheduler/port_book.h"
 
 #include <netinet/in.h>
+#include <set>
 #include <sys/socket.h>
 
 #include <fmt/format.h>
@@ -74,9 +75,13 @@ Fd PortBook::socket_of(const std::string& container_name, const netns::PortRow& 
   return {};
 }
 
-void PortBook::release(const std::string& container_name) {
+void PortBook::release(const std::string& container_name, const compose::Service* successor) {
+  std::set<std::string> kept;
+  if (successor != nullptr) {
+    for (const auto& port : successor->ports) kept.insert(key_of(container_name, port));
+  }
   for (auto it = held_.begin(); it != held_.end();) {
-    if (!it->first.starts_with(container_name + "/")) {
+    if (!it->first.starts_with(container_name + "/") || kept.contains(it->first)) {
       ++it;
       continue;
     }

@@ -33,7 +33,8 @@ class PortBook {
                                  const compose::Port& port) const;
   // A duplicate of the socket that holds the row's host port; empty where the book has none.
   [[nodiscard]] Fd socket_of(const std::string& container_name, const netns::PortRow& row) const;
-  void release(const std::string& container_name);
+  // Lets go of the container's ports, but for those that its successor has, too.
+  void release(const std::string& container_name, const compose::Service* successor = nullptr);
 
   // From and to the keeper: a descriptor called "p/<key>".
   void restore(const std::string& key, Fd socket);

@@ -91,6 +91,10 @@ class Replica {
   [[nodiscard]] bool is_parked() const { return parked_.has_value(); }
   // Gives its namespace up, and what is published.
   Task<> release_network();
+  // An ordinary user's bridges are in a namespace that the host's ports do not lead to.
+  [[nodiscard]] bool is_spliced(const netns::PortRow& port) const {
+    return context_.roots.rootless || port.is_spliced();
+  }
   // Has the forwarder splice what it splices already: for one that was started again.
   Task<> splice_ports();
   // On or off a further network while it runs. Throw Error.

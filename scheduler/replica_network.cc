@@ -137,7 +137,7 @@ Task<> Replica::release_network() {
   }
   auto ports = co_await context_.networks->ports();
   for (const auto& port : ports) {
-    if (port.container == network_id() && port.is_spliced())
+    if (port.container == network_id() && is_spliced(port))
       context_.forwarder->remove(splice_key(row_, port));
   }
   co_await context_.networks->remove_replicas({row_.id});
@@ -162,7 +162,7 @@ Task<> Replica::publish_ports() {
 
 Task<> Replica::splice_ports() {
   for (const auto& port : co_await context_.networks->ports()) {
-    if (port.container != network_id() || !port.is_spliced()) continue;
+    if (port.container != network_id() || !is_spliced(port)) continue;
     Fd socket(context_.socket_of(row_, port));
     if (socket) context_.forwarder->add(splice_key(row_, port), port, socket);
   }

@@ -145,6 +145,7 @@ class Supervisor final : public Runtime {
   Event turn_over_;
   bool commanded_ = false;
   Execution* execution_ = nullptr;
+  std::set<std::string> starting_;  // containers that the plan at work starts
   int busy_ = 0;
   bool flushing_ = false;
   // As last read from the database: of all projects.

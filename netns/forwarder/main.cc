@@ -5,6 +5,7 @@
 #include <cstring>
 #include <fcntl.h>
 #include <map>
+#include <sched.h>
 #include <sys/epoll.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -162,11 +163,16 @@ int run() {
 }  // namespace
 }  // namespace pcompose::netns::forwarder
 
-int main() {
+int main(int argc, char** argv) {
   // splice(2) to a socket that was closed raises it.
   std::signal(SIGPIPE, SIG_IGN);
   ::prctl(PR_SET_NAME, "pc-forwarder");
   try {
+    if (argc > 1 && std::strcmp(argv[1], "--enter") == 0) {
+      pcompose::Fd home(pcompose::netns::forwarder::kHomeFd);
+      if (::setns(home.get(), CLONE_NEWNET) != 0)
+        throw pcompose::Error::from_errno("enter the network namespace of the bridges");
+    }
     return pcompose::netns::forwarder::run();
   } catch (const std::exception& e) {
     pcompose::write_all(STDERR_FILENO, std::string("pcompose-forwarder: ") + e.what() + "\n");

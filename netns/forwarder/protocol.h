@@ -9,6 +9,7 @@ namespace pcompose::netns::forwarder {
 
 constexpr uint32_t kVersion = 1;
 constexpr int kControlFd = 3;   // of the forwarder
+constexpr int kHomeFd = 4;      // … the network namespace to live in, with the argument --enter
 constexpr int kKeyBytes = 200;  // with the NUL
 
 enum class Type : uint32_t {
