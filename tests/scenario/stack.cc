@@ -65,7 +65,9 @@ std::string make_directory(const char* pattern) {
 // The file as it is, with a line more, in this mount namespace.
 void add_line(const std::string& file, const std::string& line) {
   std::string changed = "/run/" + fs::path(file).filename().string();
-  std::ofstream(changed) << std::ifstream(file).rdbuf() << line << "\n";
+  std::string before = fs::exists(file) ? read_file(file) : "";
+  if (!fs::exists(file)) std::ofstream{file};
+  std::ofstream(changed) << before << line << "\n";
   fs::permissions(changed, fs::perms(0644));
   if (::mount(changed.c_str(), file.c_str(), nullptr, MS_BIND, nullptr) != 0)
     throw Error::from_errno("bind " + file);
