@@ -7,6 +7,7 @@
 #include "cli/image_archive.h"
 #include "cli/image_inspect.h"
 #include "cli/image_pull.h"
+#include "cli/namespaces.h"
 #include "cli/table.h"
 #include "scheduler/images.h"
 #include "scheduler/view.h"
@@ -82,12 +83,14 @@ void add_changes(CLI::App* image, Run& run) {
   rm->add_option("images", flags->references, "References or ids")->required();
   rm->add_flag("-f,--force", flags->force,
                "Take names away even where a container needs the image");
-  rm->callback(
-      [&run, flags] { run = [flags] { return remove(flags->references, flags->force); }; });
+  rm->callback([&run, flags] {
+    run = [flags] { return run_inside([&] { return remove(flags->references, flags->force); }); };
+  });
   CLI::App* pr = image->add_subcommand("prune", "Remove images without a name, and unused layers");
   pr->add_flag("-a,--all", flags->all, "Also those with a name that no container is made of");
   pr->add_flag("-f,--force", flags->force, "Never asks, so without effect");
-  pr->callback([&run, flags] { run = [flags] { return prune(flags->all); }; });
+  pr->callback(
+      [&run, flags] { run = [flags] { return run_inside([&] { return prune(flags->all); }); }; });
   CLI::App* tag = image->add_subcommand("tag", "Give an image another name");
   tag->add_option("source", flags->from, "Reference or id")->required();
   tag->add_option("target", flags->to, "The new name")->required();

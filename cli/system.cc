@@ -10,6 +10,7 @@
 
 #include "base/error.h"
 #include "cli/command.h"
+#include "cli/namespaces.h"
 #include "cli/table.h"
 
 namespace pcompose::cli {
@@ -156,18 +157,23 @@ void add_system(CLI::App& app, Run& run) {
   df->add_flag("-v,--verbose", flags->verbose, "Each of them");
   df->add_option("--format", flags->format, "table or json")
       ->check(CLI::IsMember({"table", "json"}));
-  df->callback(
-      [&run, flags] { run = [flags] { return disk_usage(flags->verbose, flags->format); }; });
+  df->callback([&run, flags] {
+    run = [flags] { return run_inside([&] { return disk_usage(flags->verbose, flags->format); }); };
+  });
   CLI::App* c = system->add_subcommand(
       "check", "Hold the database against disk and kernel; exits 1 where something is wrong");
   c->add_flag("-q,--quiet", flags->quiet, "Print nothing where nothing is wrong");
-  c->callback([&run, flags] { run = [flags] { return check(flags->quiet); }; });
+  c->callback(
+      [&run, flags] { run = [flags] { return run_inside([&] { return check(flags->quiet); }); }; });
   CLI::App* p = system->add_subcommand("prune", "Remove what nobody needs");
   p->add_flag("-a,--all", flags->all, "Also images with a name that no container is made of");
   p->add_flag("--volumes", flags->volumes, "Also anonymous volumes that no container has");
   p->add_flag("-f,--force", flags->force, "Do not ask");
-  p->callback(
-      [&run, flags] { run = [flags] { return prune(flags->all, flags->volumes, flags->force); }; });
+  p->callback([&run, flags] {
+    run = [flags] {
+      return run_inside([&] { return prune(flags->all, flags->volumes, flags->force); });
+    };
+  });
 }
 
 }  // namespace pcompose::cli

@@ -4,6 +4,7 @@
 #include "base/error.h"
 #include "compose/config_hash.h"
 #include "compose/json.h"
+#include "engine/rootless/own_ids.h"
 #include "scheduler/supervisor.h"
 
 namespace pcompose::scheduler {
@@ -308,6 +309,10 @@ Task<> Supervisor::up(const json::object& request, ProgressSink& progress) {
   }
   put_values(request, materials_);
   remember(wanted);
+  if (shared_ && replicas_.empty()) {
+    for (const std::string& text : engine::rootless::shortcomings())
+      progress.line({{"warning", text}});
+  }
   co_await run_in_time(plan, progress, seconds(request, "wait_timeout"));
 }
 

@@ -12,7 +12,7 @@
 #include "engine/cgroup.h"
 #include "engine/images.h"
 #include "engine/keeper_client.h"
-#include "engine/rootless/shared_namespaces.h"
+#include "engine/rootless/own_ids.h"
 #include "engine/spec.h"
 #include "netns/dns_server.h"
 #include "netns/forwarder_client.h"
@@ -88,7 +88,8 @@ struct Context {
   [[nodiscard]] engine::Capabilities without_unguarded_mknod(
       engine::Capabilities set, const compose::Service& service) const {
     constexpr engine::CapabilitySet kMknod = engine::CapabilitySet{1} << 27U;  // linux/capability.h
-    if (cgroups->has_device_rules() || engine::in_user_namespace() || asks_for_mknod(service))
+    if (cgroups->has_device_rules() || engine::rootless::in_user_namespace() ||
+        asks_for_mknod(service))
       return set;
     for (auto* s : {&set.bounding, &set.effective, &set.permitted}) *s &= ~kMknod;
     return set;

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "base/error.h"
+#include "engine/rootless/shared_namespaces.h"
 #include "netns/networks.h"
 #include "scheduler/network_spec.h"
 #include "scheduler/state_store.h"
@@ -26,6 +27,11 @@ T wait(Task<T> task) {
   context.run();
   if (failure) std::rethrow_exception(failure);
   return std::move(*result);
+}
+
+// Where the bridges are: an ordinary user's are in a namespace of their own.
+Fd home_of(const Roots& roots) {
+  return roots.rootless ? engine::SharedNamespaces::join(roots).network().duplicate() : Fd();
 }
 
 bool has_database(const Roots& roots) { return ::access(roots.database().c_str(), F_OK) == 0; }
@@ -98,13 +104,13 @@ std::string make_network(const Roots& roots, const compose::Network& network) {
         throw Error("a network called " + network.name + " exists already");
     }
   }
-  netns::Networks networks(roots);
+  netns::Networks networks(roots, home_of(roots));
   return wait(networks.ensure_network(network_spec(network, ""))).id;
 }
 
 void remove_network(const Roots& roots, const std::string& wanted) {
   NetworkView view = find_network(roots, wanted);
-  netns::Networks networks(roots);
+  netns::Networks networks(roots, home_of(roots));
   auto errors = wait(networks.remove_network(view.name));
   if (!errors.empty()) throw errors.front();
 }
@@ -118,7 +124,7 @@ std::vector<std::string> prune_networks(const Roots& roots) {
     StateStore store(db, boot_id());
     for (const auto& p : store.projects()) projects.insert(p.name);
   }
-  netns::Networks networks(roots);
+  netns::Networks networks(roots, home_of(roots));
   for (const auto& view : view_networks(roots)) {
     if (!view.members.empty() || projects.contains(view.project)) continue;
     auto errors = wait(networks.remove_network(view.name));

@@ -62,6 +62,9 @@ Plan plan_unpause(const Observed& observed, const std::vector<std::string>& serv
 Plan plan_remove(const compose::Project& project, const Observed& observed,
                  const std::vector<std::string>& services, bool stop);
 
+// True where another service waits for its end.
+bool is_job(const compose::Project& project, const std::string& service);
+
 // Containers whose service the project does not have (services of inactive profiles are no
 // orphans).
 std::vector<ObservedContainer> orphans(const compose::Project& project, const Observed& observed);

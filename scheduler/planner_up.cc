@@ -145,7 +145,7 @@ class UpPlanner {
       return create(service, c.number, why, {removed}, started);
     }
     bool completed = c.status == Status::exited && c.exit_code == 0 &&
-                     service.restart.kind == compose::Restart::no && is_job(service.name);
+                     service.restart.kind == compose::Restart::no && is_job(project_, service.name);
     // A job that others waited for and that is unchanged is not run again.
     if (c.status == Status::running || c.status == Status::restarting || completed ||
         !options_.start)
@@ -156,16 +156,6 @@ class UpPlanner {
     }
     start(service, ref(c), c.status == Status::created ? "not started yet" : "stopped", {},
           started);
-  }
-
-  [[nodiscard]] bool is_job(const std::string& name) const {
-    for (const auto& [other, service] : project_.services) {
-      for (const auto& d : service.depends_on) {
-        if (d.service == name && d.condition == compose::Condition::service_completed_successfully)
-          return true;
-      }
-    }
-    return false;
   }
 
   [[nodiscard]] std::string divergence(const Service& service, const ObservedContainer& c) const {
@@ -243,6 +233,16 @@ class UpPlanner {
 Plan plan_up(const Project& project, const Desired& desired, const Observed& observed,
              const UpOptions& options) {
   return UpPlanner(project, desired, observed, options).plan();
+}
+
+bool is_job(const Project& project, const std::string& name) {
+  for (const auto& [other, service] : project.services) {
+    for (const auto& d : service.depends_on) {
+      if (d.service == name && d.condition == compose::Condition::service_completed_successfully)
+        return true;
+    }
+  }
+  return false;
 }
 
 std::vector<ObservedContainer> orphans(const Project& project, const Observed& observed) {

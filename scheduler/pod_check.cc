@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "compose/port_syntax.h"
+#include "scheduler/planner.h"
 
 namespace pcompose::scheduler {
 namespace {
@@ -94,7 +95,8 @@ class PodChecker {
       claim_range(service.expose[i], service.origin(path), path, claim);
     }
     auto image = exposed_.find(service.name);
-    if (image == exposed_.end()) return any;
+    // A job ends before others go on; what its image would listen on says nothing about it.
+    if (image == exposed_.end() || is_job(project_, service.name)) return any;
     for (const std::string& text : image->second)
       claim_range(text, service.origin("image"), "image", claim);
     return any;

@@ -164,7 +164,8 @@ class Replica {
   void add_anonymous_volumes();
   Task<> run_program();
   Task<> publish_ports();
-  void add_groups(int root, engine::User& user) const;
+  // `wanted` by the files beneath `root`, with the service's group_add. Throws Error.
+  engine::User user_in(int root, const std::string& wanted, std::string* home) const;
   void started(engine::Launched launched);
   [[nodiscard]] Error start_error(const engine::LaunchError& e) const;
   Task<> park();

@@ -35,8 +35,7 @@ Task<std::shared_ptr<ExecProcess>> Replica::exec(const ExecRequest& request) {
   std::string user = !request.user.empty() ? request.user : service_.user;
   if (user.empty()) user = image_.config.user;
   std::string home;
-  process.user = engine::resolve_user_in(root.get(), user, &home);
-  add_groups(root.get(), process.user);
+  process.user = user_in(root.get(), user, &home);
   process.env = environment_of(service_, image_.config, hostname_of(service_, row_.id), home);
   process.env.insert(process.env.end(), request.env.begin(), request.env.end());
   if (request.terminal) process.env.emplace_back("TERM=xterm");

@@ -10,7 +10,7 @@
 #include "base/process.h"
 #include "engine/plan.h"
 #include "engine/rootless/adapt.h"
-#include "engine/rootless/shared_namespaces.h"
+#include "engine/rootless/own_ids.h"
 #include "scheduler/container_rights.h"
 #include "scheduler/replica.h"
 
@@ -64,7 +64,7 @@ engine::ContainerSpec Replica::describe() {
   if (shared_.ipc) spec.linux.namespaces.emplace_back(CLONE_NEWIPC, shared_.ipc.get());
   if (shared_.uts) spec.linux.namespaces.emplace_back(CLONE_NEWUTS, shared_.uts.get());
   apply_rights(service_, spec);
-  if (engine::in_user_namespace()) engine::rootless::adapt(spec);
+  if (engine::rootless::in_user_namespace()) engine::rootless::adapt(spec);
   spec.process.capabilities = context_.without_unguarded_mknod(spec.process.capabilities, service_);
   spec.linux.cgroup_procs = context_.cgroups->make(row_.short_id(), spec.linux.resources.devices);
   if (limits_anything(spec.linux.resources)) {

@@ -9,6 +9,8 @@
 #include "base/sha256.h"
 #include "engine/launch/kernel_abi.h"
 #include "engine/plan.h"
+#include "engine/rootless/adapt.h"
+#include "engine/rootless/own_ids.h"
 #include "engine/user.h"
 #include "scheduler/replica.h"
 
@@ -174,8 +176,7 @@ Task<> Replica::run_program() {
   auto trees = co_await attach_volumes(root.get(), spec_);
   std::string home;
   const std::string& user = service_.user.empty() ? image_.config.user : service_.user;
-  spec_.process.user = engine::resolve_user_in(root.get(), user, &home);
-  add_groups(root.get(), spec_.process.user);
+  spec_.process.user = user_in(root.get(), user, &home);
   // Other users than root have no capabilities after exec, as under docker: none are inheritable.
   spec_.process.env = environment_of(service_, image_.config, spec_.hostname, home);
   if (spec_.process.args.empty()) {
@@ -197,9 +198,14 @@ Task<> Replica::run_program() {
   started(std::move(launched));
 }
 
-void Replica::add_groups(int root, engine::User& user) const {
+engine::User Replica::user_in(int root, const std::string& wanted, std::string* home) const {
+  engine::User user = engine::resolve_user_in(root, wanted, home);
+  std::vector<uint32_t> groups;
   for (const std::string& group : service_.group_add)
-    user.additional_gids.push_back(engine::resolve_group_in(root, group));
+    groups.push_back(engine::resolve_group_in(root, group));
+  user.additional_gids.insert(user.additional_gids.end(), groups.begin(), groups.end());
+  if (engine::rootless::in_user_namespace()) engine::rootless::adapt(user, groups);
+  return user;
 }
 
 void Replica::started(engine::Launched launched) {

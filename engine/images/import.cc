@@ -65,11 +65,10 @@ LoadedImage import_image(Fd source, const ImportRequest& request, LayerStore& la
   LoadedLayer layer;
   layer.diff_id = spool(std::move(source), file);
   layer.chain_id = chain_id("", layer.diff_id);
-  Ownership ownership = ::geteuid() == 0 ? Ownership::keep : Ownership::ours;
   layer.size = layers.add(layer.chain_id, [&](LayerPlace place) {
     FileStream tar(file.duplicate());
     return unpack_layer(tar, {layer.diff_id, "", -1}, place, LayerLimits::from_environment(),
-                        ownership);
+                        possible_ownership());
   });
   out.config = configuration(request, layer.diff_id);
   out.config_digest = "sha256:" + sha256_hex(out.config);

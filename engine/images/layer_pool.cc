@@ -63,9 +63,8 @@ UnpackedLayer LayerPool::unpack(const SourceLayer& layer, const Download& downlo
     ~Abandon() { ring.abandon(); }
   } abandon{*ring};
   asio::post(executor_, [this, ring, download] { tasks_.spawn(feed(ring, download)); });
-  Ownership ownership = ::geteuid() == 0 ? Ownership::keep : Ownership::ours;
   return unpack_layer(*ring, {layer.diff_id, layer.digest, layer.size}, place,
-                      LayerLimits::from_environment(), ownership);
+                      LayerLimits::from_environment(), possible_ownership());
 }
 
 Task<> LayerPool::feed(std::shared_ptr<ByteRing> ring, Download download) {

@@ -15,6 +15,7 @@
 
 #include "base/directory.h"
 #include "base/error.h"
+#include "engine/rootless/own_ids.h"
 
 namespace pcompose::engine {
 namespace {
@@ -82,6 +83,11 @@ LayerLimits LayerLimits::from_environment() {
       throw Error(fmt::format("{}={:.40} is no number from 1 on", name, text));
   }
   return out;
+}
+
+Ownership possible_ownership() {
+  bool all = ::geteuid() == 0 && !rootless::has_single_id();
+  return all ? Ownership::keep : Ownership::ours;
 }
 
 LayerWriter::LayerWriter(int root, LayerLimits limits, Ownership ownership, LostBodies* lost)

@@ -32,6 +32,9 @@ struct LayerLimits {
 // keep: the archive's owners and devices (needs root, of the machine or of a user namespace).
 enum class Ownership { keep, ours };
 
+// ours where this process is not root, or no other id exists.
+Ownership possible_ownership();
+
 // Writes beneath `root` only: parents are resolved by the kernel within it (openat2(2),
 // RESOLVE_BENEATH) and the last component is never followed. The caller keeps everybody else out of
 // the directory.

@@ -73,11 +73,10 @@ class LayerLoader {
 };
 
 void LayerLoader::unpack(const SourceLayer& layer) {
-  Ownership ownership = ::geteuid() == 0 ? Ownership::keep : Ownership::ours;
   sizes_.at(layer.chain_id) = store_.add(layer.chain_id, [&](LayerPlace place) {
     auto blob = source_.open(layer.path);
     return unpack_layer(*blob, {layer.diff_id, layer.digest, layer.size}, place,
-                        LayerLimits::from_environment(), ownership);
+                        LayerLimits::from_environment(), possible_ownership());
   });
 }
 

@@ -16,6 +16,7 @@
 #include "engine/images/push.h"
 #include "engine/images/report.h"
 #include "engine/images/save.h"
+#include "engine/rootless/own_ids.h"
 
 namespace pcompose::engine {
 namespace {
@@ -158,6 +159,7 @@ int main(int argc, char** argv) {
   std::setlocale(LC_CTYPE, "C.UTF-8");
   ::umask(0);
   try {
+    pcompose::engine::rootless::has_single_id();  // read while /proc is within reach
     return pcompose::engine::run(job);
   } catch (const std::exception& e) {
     std::fprintf(stderr, "pcompose-images: %s\n", e.what());

@@ -10,4 +10,8 @@ namespace pcompose::engine::rootless {
 // (user_namespaces(7)). What the host does not have is left out.
 void adapt(ContainerSpec& spec);
 
+// Takes away the groups that cannot be had where a single id is mapped. Throws Error with the cure
+// where the user, its group or one of `asked_for` (group_add) does not exist in our namespace.
+void adapt(User& user, const std::vector<uint32_t>& asked_for);
+
 }  // namespace pcompose::engine::rootless

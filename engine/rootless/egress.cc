@@ -20,6 +20,8 @@ std::string found(const std::string& name) {
 
 }  // namespace
 
+bool has_egress() { return !found("pasta").empty() || !found("slirp4netns").empty(); }
+
 std::optional<Child> start_egress(pid_t pid) {
   SpawnOptions options;
   if (std::string pasta = found("pasta"); !pasta.empty()) {

@@ -8,6 +8,9 @@
 
 namespace pcompose::engine::rootless {
 
+// Whether one of the two programs that follow is installed.
+bool has_egress();
+
 // Starts pasta(1), else slirp4netns(1), for the network and user namespace of `pid`, from outside
 // of them: neither can from within. It gives no way to the host's own loopback and forwards no
 // port. It does not end with the namespace: kill it. nullopt where neither is installed; where it

@@ -1,7 +1,6 @@
 #include "engine/rootless/shared_namespaces.h"
 
 #include <cerrno>
-#include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <fcntl.h>
@@ -198,17 +197,6 @@ Child SharedNamespaces::spawn_inside(SpawnOptions options) const {
       options.environment.push_back(fmt::format("{}={}", name, value));
   }
   return spawn(options);
-}
-
-bool in_user_namespace() {
-  static const bool kInside = [] {
-    // "0 0 4294967295": every id is itself.
-    std::string map = read_file("/proc/self/uid_map");
-    unsigned inside = 1, outside = 1, count = 0;
-    std::sscanf(map.c_str(), "%u %u %u", &inside, &outside, &count);
-    return !(inside == 0 && outside == 0 && count == UINT32_MAX);
-  }();
-  return kInside;
 }
 
 }  // namespace pcompose::engine

@@ -36,8 +36,4 @@ class SharedNamespaces {
   Fd network_;
 };
 
-// True in a user namespace other than the machine's: nodes cannot be made, and some ids do not
-// exist (user_namespaces(7)).
-bool in_user_namespace();
-
 }  // namespace pcompose::engine

@@ -44,8 +44,9 @@ void enter_host_of_its_own() {
   ::ioctl(socket.get(), SIOCSIFFLAGS, &request);
 }
 
-// PCOMPOSE_TEST_ROOTLESS=1: everything that the test starts belongs to an ordinary user, who has a
-// range of subordinate ids and nothing else. The test itself stays root, for the census.
+// PCOMPOSE_TEST_ROOTLESS: everything that the test starts belongs to an ordinary user, who has a
+// range of subordinate ids ("range") or not even that ("single"). The test itself stays root, for
+// the census.
 constexpr uid_t kUser = 4711;
 
 bool rootless() { return ::getenv("PCOMPOSE_TEST_ROOTLESS") != nullptr; }
@@ -77,7 +78,9 @@ void make_user() {
   std::string id = std::to_string(kUser);
   add_line("/etc/passwd", "pctest:x:" + id + ":" + id + "::/run/home:/bin/sh");
   add_line("/etc/group", "pctest:x:" + id + ":");
-  for (const char* file : {"/etc/subuid", "/etc/subgid"}) add_line(file, "pctest:700000:65536");
+  if (::getenv("PCOMPOSE_TEST_ROOTLESS") == std::string_view("range")) {
+    for (const char* file : {"/etc/subuid", "/etc/subgid"}) add_line(file, "pctest:700000:65536");
+  }
   for (const char* directory : {"/run/home", "/run/user"}) {
     fs::create_directory(directory);
     fs::permissions(directory, fs::perms(0700));

@@ -59,6 +59,11 @@ TEST(PodCheckTest, PortsOfAllKindsClash) {
                                            "already, at compose.yaml:9:9"));
   project.services["b"].expose.clear();
   EXPECT_THAT(problems(project, {{"b", {"80/tcp"}}}), HasSubstr("services.b.image: port 80/tcp"));
+  // A job has the image of what it works on, and listens on nothing.
+  add(project, "c")
+      .depends_on.push_back(
+          {.service = "b", .condition = compose::Condition::service_completed_successfully});
+  EXPECT_EQ(problems(project, {{"b", {"80/tcp"}}}), "");
 }
 
 TEST(PodCheckTest, OneAddressOneNameOneNetwork) {
