@@ -7,9 +7,9 @@
 #include "cli/image_archive.h"
 #include "cli/image_inspect.h"
 #include "cli/image_pull.h"
-#include "cli/namespaces.h"
 #include "cli/table.h"
 #include "scheduler/images.h"
+#include "scheduler/namespaces.h"
 #include "scheduler/view.h"
 
 namespace pcompose::cli {
@@ -84,13 +84,16 @@ void add_changes(CLI::App* image, Run& run) {
   rm->add_flag("-f,--force", flags->force,
                "Take names away even where a container needs the image");
   rm->callback([&run, flags] {
-    run = [flags] { return run_inside([&] { return remove(flags->references, flags->force); }); };
+    run = [flags] {
+      return scheduler::run_inside([&] { return remove(flags->references, flags->force); });
+    };
   });
   CLI::App* pr = image->add_subcommand("prune", "Remove images without a name, and unused layers");
   pr->add_flag("-a,--all", flags->all, "Also those with a name that no container is made of");
   pr->add_flag("-f,--force", flags->force, "Never asks, so without effect");
-  pr->callback(
-      [&run, flags] { run = [flags] { return run_inside([&] { return prune(flags->all); }); }; });
+  pr->callback([&run, flags] {
+    run = [flags] { return scheduler::run_inside([&] { return prune(flags->all); }); };
+  });
   CLI::App* tag = image->add_subcommand("tag", "Give an image another name");
   tag->add_option("source", flags->from, "Reference or id")->required();
   tag->add_option("target", flags->to, "The new name")->required();

@@ -5,9 +5,9 @@
 #include <fmt/format.h>
 
 #include "base/error.h"
-#include "cli/namespaces.h"
 #include "cli/network.h"
 #include "scheduler/control_client.h"
+#include "scheduler/namespaces.h"
 #include "scheduler/network_view.h"
 
 namespace pcompose::cli {
@@ -135,8 +135,9 @@ void add_create(CLI::App& network, Run& run) {
   c->add_option("-o,--opt", flags->options, "KEY=VALUE for the driver")->allow_extra_args(false);
   c->add_option("--label", flags->labels, "KEY=VALUE")->allow_extra_args(false);
   c->add_option("name", flags->network.name, "Its name")->required();
-  c->callback(
-      [&run, flags] { run = [flags] { return run_inside([&] { return create(*flags); }); }; });
+  c->callback([&run, flags] {
+    run = [flags] { return scheduler::run_inside([&] { return create(*flags); }); };
+  });
 }
 
 void add_join(CLI::App& network, Run& run) {
@@ -172,12 +173,14 @@ void add_network_changes(CLI::App& network, Run& run) {
   rm->add_flag("-f,--force", *force, "No error for one that does not exist");
   rm->add_option("networks", *names, "Names or ids")->required();
   rm->callback([&run, names, force] {
-    run = [names, force] { return run_inside([&] { return remove(*names, *force); }); };
+    run = [names, force] { return scheduler::run_inside([&] { return remove(*names, *force); }); };
   });
   auto sure = std::make_shared<bool>(false);
   CLI::App* p = network.add_subcommand("prune", "Remove all networks that no project uses");
   p->add_flag("-f,--force", *sure, "Do not ask");
-  p->callback([&run, sure] { run = [sure] { return run_inside([&] { return prune(*sure); }); }; });
+  p->callback([&run, sure] {
+    run = [sure] { return scheduler::run_inside([&] { return prune(*sure); }); };
+  });
 }
 
 }  // namespace pcompose::cli

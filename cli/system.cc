@@ -10,8 +10,8 @@
 
 #include "base/error.h"
 #include "cli/command.h"
-#include "cli/namespaces.h"
 #include "cli/table.h"
+#include "scheduler/namespaces.h"
 
 namespace pcompose::cli {
 namespace {
@@ -158,20 +158,23 @@ void add_system(CLI::App& app, Run& run) {
   df->add_option("--format", flags->format, "table or json")
       ->check(CLI::IsMember({"table", "json"}));
   df->callback([&run, flags] {
-    run = [flags] { return run_inside([&] { return disk_usage(flags->verbose, flags->format); }); };
+    run = [flags] {
+      return scheduler::run_inside([&] { return disk_usage(flags->verbose, flags->format); });
+    };
   });
   CLI::App* c = system->add_subcommand(
       "check", "Hold the database against disk and kernel; exits 1 where something is wrong");
   c->add_flag("-q,--quiet", flags->quiet, "Print nothing where nothing is wrong");
-  c->callback(
-      [&run, flags] { run = [flags] { return run_inside([&] { return check(flags->quiet); }); }; });
+  c->callback([&run, flags] {
+    run = [flags] { return scheduler::run_inside([&] { return check(flags->quiet); }); };
+  });
   CLI::App* p = system->add_subcommand("prune", "Remove what nobody needs");
   p->add_flag("-a,--all", flags->all, "Also images with a name that no container is made of");
   p->add_flag("--volumes", flags->volumes, "Also anonymous volumes that no container has");
   p->add_flag("-f,--force", flags->force, "Do not ask");
   p->callback([&run, flags] {
     run = [flags] {
-      return run_inside([&] { return prune(flags->all, flags->volumes, flags->force); });
+      return scheduler::run_inside([&] { return prune(flags->all, flags->volumes, flags->force); });
     };
   });
 }

@@ -3,11 +3,11 @@
 
 #include <functional>
 
-namespace pcompose::cli {
+namespace pcompose::scheduler {
 
 // `command`, or as an ordinary user this same command line once more inside the user's namespaces
 // (engine/rootless/shared_namespaces.h), where files and links may be changed that belong to ids of
 // its range. Returns the exit code. Throws Error.
 int run_inside(const std::function<int()>& command);
 
-}  // namespace pcompose::cli
+}  // namespace pcompose::scheduler

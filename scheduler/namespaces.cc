@@ -1,4 +1,4 @@
-#include "cli/namespaces.h"
+#include "scheduler/namespaces.h"
 
 #include <sstream>
 #include <string>
@@ -9,7 +9,7 @@
 #include "base/roots.h"
 #include "engine/rootless/shared_namespaces.h"
 
-namespace pcompose::cli {
+namespace pcompose::scheduler {
 namespace {
 
 // As given: the parser has taken words off its own copy.
@@ -34,4 +34,4 @@ int run_inside(const std::function<int()>& command) {
       .code();
 }
 
-}  // namespace pcompose::cli
+}  // namespace pcompose::scheduler
