@@ -1,5 +1,6 @@
 #include <charconv>
 #include <chrono>
+#include <cstdlib>
 #include <memory>
 
 #include <fmt/format.h>
@@ -20,6 +21,8 @@ namespace {
 struct UpFlags {
   bool detach = false, wait = false, force_recreate = false, no_recreate = false, no_deps = false;
   bool remove_orphans = false, no_start = false, auto_ports = false, pod = false;
+  bool recreate_dependencies = false, new_volumes = false, build = false, no_build = false;
+  bool quiet_build = false, yes = false;
   std::vector<std::string> scales;  // S=N
   int timeout = -1, wait_timeout = -1;
   std::string pull;
@@ -53,6 +56,21 @@ void apply_scales(compose::Project& project, const std::vector<std::string>& sca
   }
 }
 
+bool is_true(const char* variable) {
+  const char* value = std::getenv(variable);
+  return value != nullptr && (std::string_view(value) == "1" || std::string_view(value) == "true");
+}
+
+// What the environment and one option say about others.
+void complete(UpFlags& flags) {
+  if (is_true("COMPOSE_REMOVE_ORPHANS")) flags.remove_orphans = true;
+  if (flags.remove_orphans && is_true("COMPOSE_IGNORE_ORPHANS")) {
+    throw Error("orphans cannot be removed and ignored")
+        .hint("unset COMPOSE_IGNORE_ORPHANS, or leave out --remove-orphans");
+  }
+  if (flags.new_volumes) flags.force_recreate = true;
+}
+
 json::object request(const compose::Project& project, const UpFlags& flags,
                      const Globals& globals) {
   json::object body{{"project", compose::to_json(project)},
@@ -60,7 +78,10 @@ json::object request(const compose::Project& project, const UpFlags& flags,
                     {"no_deps", flags.no_deps},
                     {"force_recreate", flags.force_recreate},
                     {"no_recreate", flags.no_recreate},
+                    {"always_recreate_deps", flags.recreate_dependencies},
+                    {"renew_anon_volumes", flags.new_volumes},
                     {"remove_orphans", flags.remove_orphans},
+                    {"ignore_orphans", is_true("COMPOSE_IGNORE_ORPHANS")},
                     {"no_start", flags.no_start},
                     {"wait", flags.wait},
                     {"auto_ports", flags.auto_ports},
@@ -94,7 +115,8 @@ AttachOptions attach_options(const compose::Project& project, const UpFlags& fla
   return options;
 }
 
-int up(const Globals& globals, const UpFlags& flags) {
+int up(const Globals& globals, UpFlags flags) {
+  complete(flags);
   compose::Project project = load_project(globals, flags.services);
   Roots roots = Roots::from_environment();
   apply_scales(project, flags.scales);
@@ -118,34 +140,51 @@ int up(const Globals& globals, const UpFlags& flags) {
   return attach(globals, roots, project.name, attach_options(project, flags), began);
 }
 
+// Options of `up` and `create`.
+void add_create_options(CLI::App* c, UpFlags& flags) {
+  auto* force = c->add_flag("--force-recreate", flags.force_recreate,
+                            "Recreate containers even where nothing changed");
+  c->add_flag("--no-recreate", flags.no_recreate, "Leave containers that exist as they are")
+      ->excludes(force);
+  auto* build = c->add_flag("--build", flags.build, "Build images first, even where they exist");
+  c->add_flag("--no-build", flags.no_build, "Build no image, even where one is missing")
+      ->excludes(build);
+  c->add_flag("--quiet-build", flags.quiet_build, "Build without output");
+  c->add_option("--pull", flags.pull, "always, missing, never or build, instead of the file's")
+      ->check(CLI::IsMember({"always", "missing", "never", "build", "policy"}))
+      ->transform([](const std::string& text) { return text == "policy" ? "" : text; });
+  c->add_flag("--quiet-pull", flags.quiet_pull, "Pull without progress");
+  c->add_flag("--remove-orphans", flags.remove_orphans,
+              "Remove containers of services the file does not have");
+  c->add_option("--scale", flags.scales, "S=N: so many containers of a service")
+      ->allow_extra_args(false);
+  c->add_flag("-y,--yes,--y", flags.yes, "Never ask; nothing is asked");
+  c->add_option("services", flags.services, "Only these and what they depend on");
+}
+
 }  // namespace
 
 void add_up(CLI::App& app, Globals& globals, Run& run) {
   auto flags = std::make_shared<UpFlags>();
   CLI::App* c = app.add_subcommand("up", "Create and start containers");
+  add_create_options(c, *flags);
   c->add_flag("-d,--detach", flags->detach, "Return once everything is started");
   c->add_flag("--wait", flags->wait, "Return once everything is running or healthy; implies -d");
   c->add_option("--wait-timeout", flags->wait_timeout, "Give up waiting after this many seconds")
       ->check(CLI::NonNegativeNumber);
-  auto* force = c->add_flag("--force-recreate", flags->force_recreate,
-                            "Recreate containers even where nothing changed");
-  c->add_flag("--no-recreate", flags->no_recreate, "Only start containers that exist")
-      ->excludes(force);
+  c->add_flag("--always-recreate-deps", flags->recreate_dependencies,
+              "Recreate dependencies, too, as --force-recreate does the named services")
+      ->excludes("--no-recreate");
+  c->add_flag("-V,--renew-anon-volumes", flags->new_volumes,
+              "Recreate containers, with new anonymous volumes")
+      ->excludes("--no-recreate");
   c->add_flag("--no-deps", flags->no_deps, "Leave out what the services depend on");
-  c->add_option("--pull", flags->pull, "always, missing, never or build, instead of the file's")
-      ->check(CLI::IsMember({"always", "missing", "never", "build", "policy"}))
-      ->transform([](const std::string& text) { return text == "policy" ? "" : text; });
-  c->add_flag("--quiet-pull", flags->quiet_pull, "Pull without progress");
   c->add_flag("--no-start", flags->no_start, "Create only");
-  c->add_flag("--remove-orphans", flags->remove_orphans,
-              "Remove containers of services the file does not have");
   c->add_flag("--pod", flags->pod, "All containers in one network, ipc and uts namespace");
   c->add_flag("--auto-ports", flags->auto_ports,
               "Publish on the next free port where one is in use");
   c->add_option("-t,--timeout", flags->timeout,
                 "Seconds before SIGKILL where a container has to stop");
-  c->add_option("--scale", flags->scales, "S=N: so many containers of a service")
-      ->allow_extra_args(false);
   c->add_flag("--abort-on-container-exit", flags->abort_on_exit,
               "Stop everything when a container ends");
   c->add_flag("--abort-on-container-failure", flags->abort_on_failure,
@@ -161,7 +200,6 @@ void add_up(CLI::App& app, Globals& globals, Run& run) {
   c->add_flag("--no-color", flags->logs.no_color, "Plain log prefixes");
   c->add_flag("--no-log-prefix", flags->logs.no_prefix, "Log lines without prefix");
   c->add_flag("--timestamps", flags->logs.timestamps, "The time before each log line");
-  c->add_option("services", flags->services, "Only these and what they depend on");
   c->callback([&, flags] { run = [&, flags] { return up(globals, *flags); }; });
 }
 
@@ -169,15 +207,7 @@ void add_create(CLI::App& app, Globals& globals, Run& run) {
   auto flags = std::make_shared<UpFlags>();
   flags->no_start = true;
   CLI::App* c = app.add_subcommand("create", "Create containers and start none");
-  auto* force = c->add_flag("--force-recreate", flags->force_recreate,
-                            "Recreate containers even where nothing changed");
-  c->add_flag("--no-recreate", flags->no_recreate, "Leave containers that exist alone")
-      ->excludes(force);
-  c->add_flag("--remove-orphans", flags->remove_orphans,
-              "Remove containers of services the file does not have");
-  c->add_option("--scale", flags->scales, "S=N: so many containers of a service")
-      ->allow_extra_args(false);
-  c->add_option("services", flags->services, "Only these and what they depend on");
+  add_create_options(c, *flags);
   c->callback([&, flags] { run = [&, flags] { return up(globals, *flags); }; });
 }
 

@@ -203,6 +203,8 @@ void Supervisor::remember(const compose::Project& project) {
 Task<> Supervisor::run_plan(const Plan& plan, ProgressSink& progress) {
   PlanProgress sink(progress);
   starting_.clear();
+  inherited_volumes_.clear();
+  warnings_.clear();
   for (const Node& node : plan.nodes) {
     const auto* start = std::get_if<StartContainer>(&node.operation);
     if (start != nullptr && model_.services.contains(start->replica.service))
@@ -214,6 +216,7 @@ Task<> Supervisor::run_plan(const Plan& plan, ProgressSink& progress) {
   execution_ = nullptr;
   store_.flush();
   co_await unpark();
+  for (const std::string& text : warnings_) progress.line({{"warning", text}});
   for (const std::string& text : further_failures(result.failures))
     progress.line({{"error", text}});
   if (!result.failures.empty()) std::rethrow_exception(result.failures.front());
@@ -266,6 +269,8 @@ Task<> Supervisor::up(const json::object& request, ProgressSink& progress) {
   options.with_dependencies = !flag(request, "no_deps");
   if (flag(request, "force_recreate")) options.recreate = Recreate::force;
   if (flag(request, "no_recreate")) options.recreate = Recreate::never;
+  options.recreate_dependencies = flag(request, "always_recreate_deps");
+  options.new_volumes = flag(request, "renew_anon_volumes");
   options.remove_orphans = flag(request, "remove_orphans");
   options.start = !flag(request, "no_start");
   options.wait = flag(request, "wait");
@@ -289,7 +294,7 @@ Task<> Supervisor::up(const json::object& request, ProgressSink& progress) {
     note_changes(observed, desired_state);
     plan = plan_up(model_, desired_state, observed, options);
     auto strays = orphans(model_, observed);
-    if (!options.remove_orphans && !strays.empty()) {
+    if (!options.remove_orphans && !flag(request, "ignore_orphans") && !strays.empty()) {
       std::string names;
       for (const auto& c : strays) names += (names.empty() ? "" : ", ") + c.name;
       progress.line({{"warning", "found orphan containers (" + names +

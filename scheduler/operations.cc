@@ -46,7 +46,7 @@ class HealthWaiter {
 Task<> Supervisor::perform(const Operation& operation) {
   if (auto* o = std::get_if<CreateNetwork>(&operation)) co_return co_await create_network(o->key);
   if (auto* o = std::get_if<CreateVolume>(&operation)) co_return co_await create_volume(o->key);
-  if (auto* o = std::get_if<CreateContainer>(&operation)) co_return create_container(o->replica);
+  if (auto* o = std::get_if<CreateContainer>(&operation)) co_return create_container(*o);
   if (auto* o = std::get_if<PrepareContainer>(&operation)) {
     // The record first: what a crash leaves behind must be known to the next supervisor.
     if (store_.dirty()) store_.flush();
@@ -55,8 +55,7 @@ Task<> Supervisor::perform(const Operation& operation) {
   }
   if (auto* o = std::get_if<StartContainer>(&operation))
     co_return co_await replica(o->replica).start();
-  if (auto* o = std::get_if<AwaitCondition>(&operation))
-    co_return co_await await_condition(o->service, o->condition);
+  if (auto* o = std::get_if<AwaitCondition>(&operation)) co_return co_await await_condition(*o);
   if (auto* o = std::get_if<AwaitReady>(&operation)) co_return co_await await_ready(o->service);
   if (auto* o = std::get_if<StopContainer>(&operation))
     co_return co_await replica(o->replica).stop(grace_);
@@ -79,7 +78,8 @@ Task<> Supervisor::create_volume(const std::string& key) {
   }
 }
 
-void Supervisor::create_container(const ReplicaRef& ref) {
+void Supervisor::create_container(const CreateContainer& operation) {
+  const ReplicaRef& ref = operation.replica;
   const auto& service = model_.services.at(ref.service);
   auto image = images_.find(service.image);
   if (!image) {
@@ -101,7 +101,8 @@ void Supervisor::create_container(const ReplicaRef& ref) {
   row.command = command_text(command_of(shown, image->config));
   row.service_json = json::serialize(compose::to_json(service));
   auto inherited = inherited_volumes_.extract(ref.name);
-  if (!inherited.empty()) row.anonymous_volumes = std::move(inherited.mapped());
+  if (!inherited.empty() && !operation.new_volumes)
+    row.anonymous_volumes = std::move(inherited.mapped());
   auto fresh = std::make_unique<Replica>(context_, std::move(row), std::move(*image));
   fresh->create();
   replicas_[ref.name] = std::move(fresh);
@@ -129,15 +130,17 @@ Task<> Supervisor::await_completed(Replica& r) {
   if (r.row().exit_code != 0) throw died(r, "");
 }
 
-Task<> Supervisor::await_condition(const std::string& service, compose::Condition condition) {
+Task<> Supervisor::await_condition(const AwaitCondition& operation) {
   try {
-    for (Replica* r : replicas_of(service)) {
-      if (condition == compose::Condition::service_healthy) co_await await_healthy(*r);
-      if (condition == compose::Condition::service_completed_successfully)
+    for (Replica* r : replicas_of(operation.service)) {
+      if (operation.condition == compose::Condition::service_healthy) co_await await_healthy(*r);
+      if (operation.condition == compose::Condition::service_completed_successfully)
         co_await await_completed(*r);
     }
   } catch (Error& e) {
-    throw e.add("dependency failed to start");
+    e.add("dependency failed to start");
+    if (operation.required) throw;
+    warnings_.emplace_back(e.what());
   }
 }
 

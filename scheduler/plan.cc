@@ -12,7 +12,7 @@ struct Describe {
   std::string operator()(const CreateNetwork& o) const { return "create network " + o.name; }
   std::string operator()(const CreateVolume& o) const { return "create volume " + o.name; }
   std::string operator()(const CreateContainer& o) const {
-    return "create container " + o.replica.name;
+    return "create container " + o.replica.name + (o.new_volumes ? " with new volumes" : "");
   }
   std::string operator()(const PrepareContainer& o) const {
     return "prepare container " + o.replica.name;
@@ -22,9 +22,9 @@ struct Describe {
   }
   std::string operator()(const AwaitCondition& o) const {
     static constexpr const char* kWords[] = {"started", "healthy", "completed successfully"};
-    return fmt::format("wait until {} has {}{}", o.service,
+    return fmt::format("wait until {} has {}{}{}", o.service,
                        o.condition == compose::Condition::service_healthy ? "become " : "",
-                       kWords[static_cast<int>(o.condition)]);
+                       kWords[static_cast<int>(o.condition)], o.required ? "" : " or failed");
   }
   std::string operator()(const AwaitReady& o) const {
     return fmt::format("wait until {} is ready", o.service);
@@ -80,6 +80,8 @@ OperationParts parts_of(const Operation& operation) {
   if (const auto* o = std::get_if<AwaitCondition>(&operation))
     return {"await", "service", o->service};
   if (const auto* o = std::get_if<AwaitReady>(&operation)) return {"await", "service", o->service};
+  if (const auto* o = std::get_if<CreateContainer>(&operation))
+    return {"create", "container", o->replica.name};
   std::string text = describe(operation);
   size_t first = text.find(' ');
   size_t second = text.find(' ', first + 1);

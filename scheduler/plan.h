@@ -28,19 +28,24 @@ struct CreateVolume {
   std::string key;
   std::string name;
 };
+// Record and directories; no process. It takes the anonymous volumes over from the container of its
+// name that the same plan removes, unless they are to be new.
 struct CreateContainer {
   ReplicaRef replica;
-};  // record and directories; no process
+  bool new_volumes = false;
+};
 struct PrepareContainer {
   ReplicaRef replica;
 };  // namespaces, network, root: parked before its program
 struct StartContainer {
   ReplicaRef replica;
 };
-// Waits until every replica of the service meets the condition.
+// Waits until every replica of the service meets the condition. Where it is not required, one that
+// fails is a warning.
 struct AwaitCondition {
   std::string service;
   compose::Condition condition;
+  bool required = true;
 };
 // Waits until it runs, is healthy where it has a health check, or has completed with 0: `up
 // --wait`.

@@ -18,6 +18,8 @@ struct UpOptions {
   std::vector<std::string> services;  // empty = all
   bool with_dependencies = true;
   Recreate recreate = Recreate::diverged;
+  bool recreate_dependencies = false;  // force is for dependencies of `services`, too
+  bool new_volumes = false;            // anonymous ones are not taken over
   bool remove_orphans = false;
   bool start = true;
   bool wait = false;

@@ -71,9 +71,29 @@ Plan plan_stop(const Project& project, const Observed& observed,
   return plan;
 }
 
+namespace {
+
+// And what depends on them: it cannot do without.
+std::vector<std::string> with_dependents(const Project& project,
+                                         const std::vector<std::string>& services) {
+  compose::ServiceGraph graph(project);
+  std::set<std::string> all;
+  std::vector<std::string> open = services;
+  while (!open.empty()) {
+    std::string name = std::move(open.back());
+    open.pop_back();
+    if (!all.insert(name).second || !project.services.contains(name)) continue;
+    const auto& dependents = graph.dependents_of(name);
+    open.insert(open.end(), dependents.begin(), dependents.end());
+  }
+  return {all.begin(), all.end()};
+}
+
+}  // namespace
+
 Plan plan_down(const Project& project, const Observed& observed, const DownOptions& options) {
   Plan plan;
-  StopPlanner stopper(project, observed, options.services);
+  StopPlanner stopper(project, observed, with_dependents(project, options.services));
   auto stops = stopper.plan(plan, "down");
   std::vector<NodeId> removed;
   for (const auto& c : observed.containers) {

@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <optional>
 #include <set>
+#include <tuple>
 
 #include <fmt/format.h>
 
@@ -26,17 +27,18 @@ class UpPlanner {
         graph_(project) {}
 
   Plan plan() {
-    auto selected = graph_.selection(options_.services, options_.with_dependencies
-                                                            ? compose::Dependencies::with
-                                                            : compose::Dependencies::without);
-    if (selected.empty())
+    auto order = graph_.selection(options_.services, options_.with_dependencies
+                                                         ? compose::Dependencies::with
+                                                         : compose::Dependencies::without);
+    if (order.empty())
       throw Error("no service selected").hint("the project has no service in an active profile");
+    selected_ = {order.begin(), order.end()};
     if (options_.remove_orphans) remove_orphans();
-    for (const std::string& name : selected) add_service(project_.services.at(name));
-    add_guests(selected);
+    for (const std::string& name : order) add_service(project_.services.at(name));
+    add_guests();
     if (options_.wait) {
-      for (const std::string& name : selected) {
-        add(AwaitReady{name}, "--wait", started_[name]);
+      for (const std::string& name : order) {
+        add(AwaitReady{name}, "--wait", settled(name));
       }
     }
     return std::move(plan_);
@@ -52,13 +54,12 @@ class UpPlanner {
 
   // Who lives in the network of a container that is made anew follows it, selected or not: its
   // namespace would be one without neighbours.
-  void add_guests(const std::vector<std::string>& selected) {
+  void add_guests() {
     for (const std::string& name : graph_.order()) {
       const Service& service = project_.services.at(name);
       bool guest = service.network_mode.starts_with("service:") &&
                    made_anew_.contains(service.network_mode.substr(8));
-      bool done = std::find(selected.begin(), selected.end(), name) != selected.end();
-      if (guest && !done && has_containers(name)) add_service(service);
+      if (guest && !selected_.contains(name) && has_containers(name)) add_service(service);
     }
   }
 
@@ -98,18 +99,26 @@ class UpPlanner {
     for (const auto& d : service.depends_on) {
       auto started = started_.find(d.service);
       if (started == started_.end() && !has_containers(d.service)) continue;  // --no-deps
-      if (d.condition == compose::Condition::service_started) {
+      if (d.condition == compose::Condition::service_started && d.required) {
         after.insert(after.end(), started_[d.service].begin(), started_[d.service].end());
         continue;
       }
-      auto key = std::make_pair(d.service, d.condition);
+      auto key = std::make_tuple(d.service, d.condition, d.required);
       auto [it, fresh] = awaited_.try_emplace(key, 0);
       if (fresh) {
-        it->second = add(AwaitCondition{d.service, d.condition}, "needed by " + service.name,
-                         started_[d.service]);
+        it->second = add(AwaitCondition{d.service, d.condition, d.required},
+                         "needed by " + service.name, settled(d.service));
+        plan_.nodes[it->second].best_effort = !d.required;
       }
       after.push_back(it->second);
     }
+    return after;
+  }
+
+  // When the service has the containers that it will have.
+  std::vector<NodeId> settled(const std::string& service) {
+    std::vector<NodeId> after = started_[service];
+    after.insert(after.end(), surplus_[service].begin(), surplus_[service].end());
     return after;
   }
 
@@ -118,34 +127,47 @@ class UpPlanner {
                        [&](const ObservedContainer& c) { return c.service == service; });
   }
 
+  // The containers that stay come first: what is up to date before what is not, low numbers before
+  // high ones.
+  std::vector<const ObservedContainer*> existing(const Service& service) const {
+    std::vector<const ObservedContainer*> out;
+    for (const auto& c : observed_.containers) {
+      if (c.service == service.name) out.push_back(&c);
+    }
+    std::ranges::sort(out, {}, [&](const ObservedContainer* c) {
+      return std::make_pair(!divergence(service, *c).empty(), c->number);
+    });
+    return out;
+  }
+
   void add_service(const Service& service) {
     auto& started = started_[service.name];
-    std::vector<const ObservedContainer*> existing;
-    for (const auto& c : observed_.containers) {
-      if (c.service == service.name) existing.push_back(&c);
+    auto containers = existing(service);
+    size_t wanted = static_cast<size_t>(std::max(service.scale, 0));
+    int highest = 0;
+    for (const ObservedContainer* c : containers) highest = std::max(highest, c->number);
+    for (size_t i = 0; i < containers.size(); ++i) {
+      if (i < wanted)
+        keep(service, *containers[i], started);
+      else
+        surplus_[service.name].push_back(remove(*containers[i], "scaled down"));
     }
-    for (const ObservedContainer* c : existing) {
-      if (c->number > service.scale) remove(ref(*c), c->status, "scaled down");
-    }
-    for (int number = 1; number <= service.scale; ++number) {
-      auto it = std::find_if(existing.begin(), existing.end(),
-                             [&](auto* c) { return c->number == number; });
-      if (it == existing.end()) {
-        create(service, number, "new", {}, started);
-      } else {
-        keep(service, **it, started);
-      }
-    }
+    for (size_t i = containers.size(); i < wanted; ++i)
+      create(service, ++highest, "new", {}, started);
   }
 
   void keep(const Service& service, const ObservedContainer& c, std::vector<NodeId>& started) {
     std::string why = divergence(service, c);
     if (!why.empty()) {
-      NodeId removed = remove(ref(c), c.status, why);
+      stop_dependents(service.name);
+      NodeId removed = remove(c, why);
       return create(service, c.number, why, {removed}, started);
     }
     bool completed = c.status == Status::exited && c.exit_code == 0 &&
                      service.restart.kind == compose::Restart::no && is_job(project_, service.name);
+    auto stopped = stops_.find(c.name);
+    if (stopped != stops_.end())
+      return start(service, ref(c), "restart: true", {stopped->second}, started);
     // A job that others waited for and that is unchanged is not run again.
     if (c.status == Status::running || c.status == Status::restarting || completed ||
         !options_.start)
@@ -158,12 +180,28 @@ class UpPlanner {
           started);
   }
 
+  // Who depends on the service with `restart: true` is down while it is made anew.
+  void stop_dependents(const std::string& name) {
+    if (!options_.start || !restarted_.insert(name).second) return;
+    for (const std::string& dependent : graph_.dependents_of(name)) {
+      const auto& needs = project_.services.at(dependent).depends_on;
+      bool asks =
+          std::ranges::any_of(needs, [&](const auto& d) { return d.service == name && d.restart; });
+      if (!asks || !selected_.contains(dependent)) continue;
+      for (const auto& c : observed_.containers) {
+        if (c.service == dependent && is_up(c))
+          dependents_stopped_[name].push_back(stop(c, name + " is made anew", {}));
+      }
+    }
+  }
+
   [[nodiscard]] std::string divergence(const Service& service, const ObservedContainer& c) const {
     bool named = options_.services.empty() ||
                  std::find(options_.services.begin(), options_.services.end(), service.name) !=
                      options_.services.end();
     if (options_.recreate == Recreate::never) return "";
-    if (options_.recreate == Recreate::force && named) return "forced";
+    if (options_.recreate == Recreate::force && (named || options_.recreate_dependencies))
+      return "forced";
     if (c.config_hash != desired_.config_hash.at(service.name))
       return c.change.empty() ? "configuration changed" : c.change;
     if (c.image_id != desired_.image_id.at(service.name)) return "image changed";
@@ -182,7 +220,7 @@ class UpPlanner {
     ReplicaRef replica{service.name, number, name};
     for (NodeId id : resources(service)) after.push_back(id);
     made_anew_.insert(service.name);
-    NodeId created = add(CreateContainer{replica}, cause, after);
+    NodeId created = add(CreateContainer{replica, options_.new_volumes}, cause, after);
     created_[service.name].push_back(created);
     if (options_.start) start(service, replica, cause, {created}, started);
   }
@@ -201,16 +239,25 @@ class UpPlanner {
     started.push_back(add(StartContainer{replica}, cause, before_start));
   }
 
-  NodeId remove(const ReplicaRef& replica, Status status, const std::string& cause) {
-    std::vector<NodeId> after;
-    if (status == Status::running || status == Status::restarting || status == Status::paused) {
-      after.push_back(add(StopContainer{replica}, cause, {}));
-    }
-    return add(RemoveContainer{replica}, cause, after);
+  static bool is_up(const ObservedContainer& c) {
+    return c.status == Status::running || c.status == Status::restarting ||
+           c.status == Status::paused;
+  }
+
+  NodeId stop(const ObservedContainer& c, const std::string& cause, std::vector<NodeId> after) {
+    auto [it, fresh] = stops_.try_emplace(c.name, 0);
+    if (fresh) it->second = add(StopContainer{ref(c)}, cause, std::move(after));
+    return it->second;
+  }
+
+  NodeId remove(const ObservedContainer& c, const std::string& cause) {
+    std::vector<NodeId> after = dependents_stopped_[c.service];
+    if (is_up(c)) after.push_back(stop(c, cause, after));
+    return add(RemoveContainer{ref(c)}, cause, after);
   }
 
   void remove_orphans() {
-    for (const auto& c : orphans(project_, observed_)) remove(ref(c), c.status, "orphan");
+    for (const auto& c : orphans(project_, observed_)) remove(c, "orphan");
   }
 
   static ReplicaRef ref(const ObservedContainer& c) { return {c.service, c.number, c.name}; }
@@ -222,10 +269,14 @@ class UpPlanner {
   compose::ServiceGraph graph_;
   Plan plan_;
   std::map<std::string, NodeId> networks_, volumes_;
-  std::set<std::string> made_anew_;  // services
+  std::set<std::string> selected_;                                 // services
+  std::set<std::string> made_anew_, restarted_;                    // services
+  std::map<std::string, NodeId> stops_;                            // by container
+  std::map<std::string, std::vector<NodeId>> dependents_stopped_;  // before a service is removed
+  std::map<std::string, std::vector<NodeId>> surplus_;             // removed, by service
   std::map<std::string, std::vector<NodeId>> created_;
   std::map<std::string, std::vector<NodeId>> started_;
-  std::map<std::pair<std::string, compose::Condition>, NodeId> awaited_;
+  std::map<std::tuple<std::string, compose::Condition, bool>, NodeId> awaited_;
 };
 
 }  // namespace

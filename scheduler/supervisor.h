@@ -101,8 +101,8 @@ class Supervisor final : public Runtime {
   Task<> watch_endpoints();
   Task<> watch_tables();
   Task<> create_volume(const std::string& key);
-  void create_container(const ReplicaRef& ref);
-  Task<> await_condition(const std::string& service, compose::Condition condition);
+  void create_container(const CreateContainer& operation);
+  Task<> await_condition(const AwaitCondition& operation);
   Task<> await_ready(const std::string& service);
   Task<> await_healthy(Replica& replica);
   Task<> await_completed(Replica& replica);
@@ -145,7 +145,8 @@ class Supervisor final : public Runtime {
   Event turn_over_;
   bool commanded_ = false;
   Execution* execution_ = nullptr;
-  std::set<std::string> starting_;  // containers that the plan at work starts
+  std::vector<std::string> warnings_;  // of the plan at work
+  std::set<std::string> starting_;     // containers that the plan at work starts
   int busy_ = 0;
   bool flushing_ = false;
   // As last read from the database: of all projects.

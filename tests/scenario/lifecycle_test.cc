@@ -243,5 +243,46 @@ TEST_F(LifecycleTest, StoppedContainersStartAgainWithUp) {
   EXPECT_EQ(state("w"), "running");
 }
 
+TEST_F(LifecycleTest, ADependentRestartsWhereItsDependencyIsMadeAnew) {
+  auto file = [](const char* variable) {
+    return std::string(
+               "services:\n  db:\n    image: busybox\n    command: sleep 60\n    environment: "
+               "{A: ") +
+           variable +
+           "}\n  web:\n    image: busybox\n    command: [sh, -c, echo up; sleep 60]\n"
+           "    depends_on: {db: {condition: service_started, restart: true}}\n"
+           "  other:\n    image: busybox\n    command: [sh, -c, echo up; sleep 60]\n"
+           "    depends_on: [db]\n";
+  };
+  compose(file("1"));
+  expect(0, {"up", "-d"});
+  compose(file("2"));
+  expect(0, {"up", "-d", "-t", "0"});
+  EXPECT_TRUE(eventually([&] { return lines("web").size() == 2; }));
+  EXPECT_EQ(lines("other").size(), 1U);
+}
+
+TEST_F(LifecycleTest, AnonymousVolumesAreKeptOrMadeNew) {
+  compose("services:\n  w:\n    image: busybox\n    command: sleep 60\n    volumes: [/data]\n");
+  expect(0, {"up", "-d"});
+  expect(0, {"exec", "-T", "w", "touch", "/data/seen"});
+  expect(0, {"up", "-d", "-t", "0", "--force-recreate"});
+  expect(0, {"exec", "-T", "w", "test", "-e", "/data/seen"});
+  expect(0, {"up", "-d", "-t", "0", "-V"});
+  expect(1, {"exec", "-T", "w", "test", "-e", "/data/seen"});
+  expect(0, {"down", "-v", "-t", "0"});
+  expect(0, {"system", "prune", "--volumes", "-f"});
+}
+
+TEST_F(LifecycleTest, ADependencyThatIsNotRequiredMayFail) {
+  compose(
+      "services:\n  job:\n    image: busybox\n    command: 'false'\n  w:\n    image: busybox\n"
+      "    command: sleep 60\n    depends_on: {job: {condition: service_completed_successfully, "
+      "required: false}}\n");
+  Result up = expect(0, {"up", "-d"});
+  EXPECT_NE(up.err.find("exited with code 1"), std::string::npos) << up.err;
+  EXPECT_EQ(state("w"), "running");
+}
+
 }  // namespace
 }  // namespace pcompose::test
