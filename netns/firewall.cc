@@ -84,12 +84,15 @@ void Firewall::add_network(const NetworkRow& network) {
   require(render_network(tag_, Change::add, network), "add the network to the firewall");
 }
 
-void Firewall::remove_network(const NetworkRow& network) {
-  // An element that is not there fails the whole transaction; adding it first is cheaper than
-  // asking.
-  require(
-      render_network(tag_, Change::add, network) + render_network(tag_, Change::remove, network),
-      "remove the network from the firewall");
+void Firewall::remove_networks(std::span<const NetworkRow> networks) {
+  std::string text;
+  for (const NetworkRow& network : networks) {
+    // An element that is not there fails the whole transaction; adding it first is cheaper than
+    // asking.
+    text +=
+        render_network(tag_, Change::add, network) + render_network(tag_, Change::remove, network);
+  }
+  require(text, "remove networks from the firewall");
 }
 
 void Firewall::publish(std::span<const PortRow> ports) {

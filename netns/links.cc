@@ -150,6 +150,25 @@ bool Kernel::delete_bridge(const std::string& name) {
   return true;
 }
 
+void Kernel::delete_bridges(const std::vector<std::string>& names, uint32_t group) {
+  bool any = false;
+  for (const std::string& name : names) {
+    NetlinkBatch batch;
+    batch.begin(RTM_NEWLINK, NLM_F_ACK, any_link());
+    batch.put_string(IFLA_IFNAME, name);
+    batch.put(IFLA_GROUP, group);
+    int error = send_batch(route_.get(), batch);
+    if (error != 0 && error != ENODEV) throw Error("take the bridge " + name + " down", error);
+    any = any || error == 0;
+  }
+  if (!any) return;
+  NetlinkBatch batch;
+  batch.begin(RTM_DELLINK, NLM_F_ACK, any_link());
+  batch.put(IFLA_GROUP, group);
+  int error = send_batch(route_.get(), batch);
+  if (error != 0) throw Error("delete bridges", error);
+}
+
 void Kernel::attach(int namespace_fd, int route, const EndpointLink& e) {
   if (!e.parent.empty()) {
     make_child_link(namespace_fd, e);

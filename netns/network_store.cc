@@ -169,8 +169,10 @@ bool NetworkStore::insert(const NetworkRow& row) {
   return db_.get().getChanges() == 1;
 }
 
-void NetworkStore::remove_network(const std::string& id) {
-  run(db_, "DELETE FROM networks WHERE id=?", id);
+void NetworkStore::remove_networks(const std::vector<NetworkRow>& rows) {
+  Transaction transaction(db_);
+  for (const NetworkRow& row : rows) run(db_, "DELETE FROM networks WHERE id=?", row.id);
+  transaction.commit();
 }
 
 void NetworkStore::set_released(const std::string& id) {

@@ -109,7 +109,7 @@ class NetworkStore {
   [[nodiscard]] std::vector<NetworkRow> networks_of(const std::string& project);
   // False where another process was quicker to take the name.
   bool insert(const NetworkRow& row);
-  void remove_network(const std::string& id);  // its leases too
+  void remove_networks(const std::vector<NetworkRow>& rows);  // their leases, too
   // Its project is gone, others are on it: it goes with the last of them.
   void set_released(const std::string& id);
   [[nodiscard]] bool is_released(const std::string& id);

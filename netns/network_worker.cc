@@ -27,6 +27,11 @@ int64_t now_ns() {
 
 Ipv6 first_of(const Prefix6& subnet) { return subnet.at(1); }
 
+// The link group of bridges that are being deleted; replicas' links have another (replica_net.cc).
+uint32_t leaving_group(const std::string& tag) {
+  return 1U << 29U | static_cast<uint32_t>(std::hash<std::string>{}(tag) & 0xFFFFFFFU);
+}
+
 }  // namespace
 
 NetworkWorker::NetworkWorker(const Roots& roots, const HostSide& host)
@@ -129,7 +134,7 @@ NetworkRow NetworkWorker::ensure(const NetworkSpec& spec) {
                   change + (users.empty() ? "" : "; " + joined_replicas(users) + " is on it"))
           .hint("take down what uses it, or remove it first");
     }
-    auto errors = remove_row(*row);
+    auto errors = remove_rows({*row});
     if (!errors.empty()) throw errors.front();
     row.reset();
   }
@@ -218,20 +223,24 @@ bool NetworkWorker::repair() {
   return true;
 }
 
-void NetworkWorker::remove_from_kernel(const NetworkRow& row, std::vector<Error>& errors) {
-  if (row.options.driver != Driver::bridge) return;
-  // The bridge before its rules: see install().
-  attempt(errors, [&] { kernel_.delete_bridge(row.bridge); });
+void NetworkWorker::remove_from_kernel(const std::vector<NetworkRow>& rows,
+                                       std::vector<Error>& errors) {
+  std::vector<std::string> bridges;
+  for (const NetworkRow& row : rows) {
+    if (row.options.driver == Driver::bridge) bridges.push_back(row.bridge);
+  }
+  // The bridges before their rules: see install().
+  attempt(errors, [&] { kernel_.delete_bridges(bridges, leaving_group(roots_.tag)); });
   attempt(errors, [&] {
-    if (firewall_.table_exists()) firewall_.remove_network(row);
+    if (firewall_.table_exists()) firewall_.remove_networks(rows);
   });
 }
 
-std::vector<Error> NetworkWorker::remove_row(const NetworkRow& row) {
+std::vector<Error> NetworkWorker::remove_rows(const std::vector<NetworkRow>& rows) {
   std::vector<Error> errors;
-  remove_from_kernel(row, errors);
+  remove_from_kernel(rows, errors);
   // What is still there keeps its row, so that the next run finds it.
-  if (errors.empty()) attempt(errors, [&] { store_.remove_network(row.id); });
+  if (errors.empty()) attempt(errors, [&] { store_.remove_networks(rows); });
   attempt(errors, [&] { forget_table(); });
   return errors;
 }
@@ -244,32 +253,41 @@ std::vector<Error> NetworkWorker::remove(const std::string& name) {
   if (!users.empty()) {
     throw Error("the network " + name + " is in use by " + joined_replicas(users));
   }
-  return remove_row(*row);
+  return remove_rows({*row});
 }
 
-Release NetworkWorker::release(const std::string& name, const std::string& project) {
+std::map<std::string, Error> NetworkWorker::release(const std::vector<std::string>& names,
+                                                    const std::string& project) {
   Fd lock = lock_networks(roots_, Hold::exclusive);
-  auto row = store_.network(name);
-  if (!row) return Release::removed;
-  auto users = store_.endpoints_on(row->id);
-  bool others = std::ranges::any_of(users, [&](const auto& e) { return e.project != project; });
-  if (others) {
-    store_.set_released(row->id);
-    return Release::kept_for_others;
+  std::map<std::string, Error> failed;
+  std::vector<NetworkRow> free;
+  for (const std::string& name : names) {
+    auto row = store_.network(name);
+    if (!row) continue;
+    auto users = store_.endpoints_on(row->id);
+    bool others = std::ranges::any_of(users, [&](const auto& e) { return e.project != project; });
+    if (others) {
+      store_.set_released(row->id);
+    } else if (!users.empty()) {
+      failed.emplace(name,
+                     Error("the network " + name + " is in use by " + joined_replicas(users)));
+    } else {
+      free.push_back(std::move(*row));
+    }
   }
-  if (!users.empty()) {
-    throw Error("the network " + name + " is in use by " + joined_replicas(users));
-  }
-  auto errors = remove_row(*row);
-  if (!errors.empty()) throw errors.front();
-  return Release::removed;
+  if (free.empty()) return failed;
+  auto errors = remove_rows(free);
+  if (errors.empty()) return failed;
+  for (const NetworkRow& row : free) failed.emplace(row.name, errors.front());
+  return failed;
 }
 
 void NetworkWorker::forget_table() {
   std::vector<std::string> ours;
   // Rows without a bridge are networks that nobody has used since the boot.
+  auto links = kernel_.links();
   for (const NetworkRow& row : store_.networks()) {
-    if (kernel_.link_exists(row.bridge)) return;
+    if (links.contains(row.bridge)) return;
     ours.push_back(row.bridge);
   }
   firewall_.remove_table();
@@ -286,12 +304,12 @@ void NetworkWorker::leave_networks(const std::set<std::string>& ids, std::vector
     Fd lock = lock_networks(roots_, Hold::exclusive);
     if (!store_.endpoints_on(row.id).empty()) continue;
     if (store_.is_released(row.id)) {
-      auto failed = remove_row(row);
+      auto failed = remove_rows({row});
       errors.insert(errors.end(), failed.begin(), failed.end());
       continue;
     }
     // One that somebody made by hand stays as a row; who is on it next makes the bridge.
-    remove_from_kernel(row, errors);
+    remove_from_kernel({row}, errors);
     attempt(errors, [&] { forget_table(); });
   }
 }

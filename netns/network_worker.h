@@ -22,7 +22,8 @@ class NetworkWorker {
   NetworkRow ensure(const NetworkSpec& spec);
   NetworkRow use(const std::string& name);
   std::vector<Error> remove(const std::string& name);
-  Release release(const std::string& name, const std::string& project);
+  std::map<std::string, Error> release(const std::vector<std::string>& names,
+                                       const std::string& project);
   void fix_addresses(const std::vector<FixedAddress>& addresses);
   bool repair();
 
@@ -50,8 +51,8 @@ class NetworkWorker {
   void ensure_table();
   void fill_table();
   void forget_table();
-  void remove_from_kernel(const NetworkRow& row, std::vector<Error>& errors);
-  std::vector<Error> remove_row(const NetworkRow& row);
+  void remove_from_kernel(const std::vector<NetworkRow>& rows, std::vector<Error>& errors);
+  std::vector<Error> remove_rows(const std::vector<NetworkRow>& rows);
   // What nobody is on any more and no project will come back for.
   void leave_networks(const std::set<std::string>& ids, std::vector<Error>& errors);
   void tell_others(const std::set<std::string>& networks, const std::string& project);

@@ -47,10 +47,11 @@ Task<std::vector<Error>> Networks::remove_network(std::string name) {
       [s = state_.get(), name = std::move(name)] { return s->on_thread().remove(name); });
 }
 
-Task<Release> Networks::release_network(std::string name, std::string project) {
+Task<std::map<std::string, Error>> Networks::release_networks(std::vector<std::string> names,
+                                                              std::string project) {
   co_return co_await thread_.run(
-      [s = state_.get(), name = std::move(name), project = std::move(project)] {
-        return s->on_thread().release(name, project);
+      [s = state_.get(), names = std::move(names), project = std::move(project)] {
+        return s->on_thread().release(names, project);
       });
 }
 

@@ -89,10 +89,6 @@ struct PublishSpec {
 // Where a port is in use: an error, or the next free one.
 enum class Conflict : uint8_t { refuse, next_free };
 
-// How a network ended: a project that goes leaves what others are on, and the last of them takes it
-// along.
-enum class Release : uint8_t { removed, kept_for_others };
-
 // Opens its own connection to the root's database and one thread that does everything: rtnetlink is
 // one lock, two threads are slower. Several processes of one root may work at once: what they share
 // (bridges, the table) is changed under a lock file in the run directory. A cancelled call still
@@ -117,8 +113,10 @@ class Networks {
   // and returns what failed. An Error where containers are on it; a name that does not exist is
   // fine.
   Task<std::vector<Error>> remove_network(std::string name);
-  // The same at a project's `down`: one with containers of others on it goes with the last of them.
-  Task<Release> release_network(std::string name, std::string project);
+  // The same for many at a project's `down`: one with containers of other projects on it stays, and
+  // goes with the last of them. Returns what failed, by name.
+  Task<std::map<std::string, Error>> release_networks(std::vector<std::string> names,
+                                                      std::string project);
   // Keeps the addresses for their owners. Throws Error where one cannot be given.
   Task<> fix_addresses(std::vector<FixedAddress> addresses);
 

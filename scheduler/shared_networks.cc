@@ -146,9 +146,19 @@ Task<> Supervisor::ensure_networks(const compose::Service& service) {
   }
 }
 
+// Those of one plan go together: who comes first takes along what the others ask for meanwhile.
 Task<> Supervisor::remove_network(const std::string& name) {
   ensured_networks_.erase(name);
-  co_await networks_.release_network(name, context_.project);
+  leaving_networks_.push_back(name);
+  co_await asio::post(context_.executor, asio::use_awaitable);  // the others have their turn to ask
+  auto turn = co_await network_removal_.enter();
+  if (!leaving_networks_.empty()) {
+    for (auto& [failed, error] : co_await networks_.release_networks(
+             std::exchange(leaving_networks_, {}), context_.project))
+      unremoved_networks_.insert_or_assign(failed, std::move(error));
+  }
+  auto failed = unremoved_networks_.extract(name);
+  if (!failed.empty()) throw std::move(failed.mapped());
 }
 
 Task<> Supervisor::change_network(const std::string& verb, const json::object& request) {

@@ -39,6 +39,7 @@ Supervisor::Supervisor(asio::io_context& io, std::string project, Fd keeper_sock
       ports_(context_),
       materials_([this](const std::string& name, int fd) { context_.keeper->store(name, fd); }),
       grants_(context_.run),
+      network_removal_(io.get_executor()),
       tasks_(io.get_executor()),
       idle_(io.get_executor()),
       turn_over_(io.get_executor()) {

@@ -13,6 +13,7 @@
 #include "scheduler/context.h"
 #include "scheduler/executor.h"
 #include "scheduler/name_table.h"
+#include "scheduler/one_at_a_time.h"
 #include "scheduler/planner.h"
 #include "scheduler/pod.h"
 #include "scheduler/pod_check.h"
@@ -134,9 +135,12 @@ class Supervisor final : public Runtime {
   compose::Project model_;
   std::map<std::string, std::unique_ptr<Replica>> replicas_;  // by name
   std::map<std::string, std::map<std::string, std::string>>
-      inherited_volumes_;                   // of containers being made anew
-  std::set<std::string> ensured_networks_;  // names
-  std::optional<Duration> grace_;           // of the command that runs
+      inherited_volumes_;                      // of containers being made anew
+  std::set<std::string> ensured_networks_;     // names
+  std::vector<std::string> leaving_networks_;  // names; see remove_network()
+  std::map<std::string, Error> unremoved_networks_;
+  OneAtATime network_removal_;
+  std::optional<Duration> grace_;  // of the command that runs
   std::string filter_;
   std::string hash_key_;
   Fd listener_;

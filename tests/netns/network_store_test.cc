@@ -47,7 +47,7 @@ TEST_F(NetworkStoreTest, KeepsNetworks) {
   EXPECT_EQ(store_.network("shop_default"), shop());
   EXPECT_EQ(store_.networks_of("shop").size(), 1U);
   EXPECT_TRUE(store_.networks_of("other").empty());
-  store_.remove_network(shop().id);
+  store_.remove_networks({shop()});
   EXPECT_FALSE(store_.network("shop_default"));
 }
 

@@ -42,7 +42,7 @@ TEST_F(SharingTest, OthersOnTheNetworkAreTold) {
 TEST_F(SharingTest, ANetworkGoesWithItsLastUser) {
   NetworkRow n1 = ensure(network("n1"));
   ReplicaNet b = make(of_project("blog", "b"));
-  EXPECT_EQ(loop_.wait(networks_.release_network("n1", "shop")), Release::kept_for_others);
+  EXPECT_TRUE(loop_.wait(networks_.release_networks({"n1"}, "shop")).empty());
   EXPECT_EQ(loop_.wait(networks_.list()).size(), 1U);
   EXPECT_TRUE(loop_.wait(networks_.remove_replicas({"id-b"})).empty());
   EXPECT_TRUE(loop_.wait(networks_.list()).empty());
@@ -52,7 +52,7 @@ TEST_F(SharingTest, ANetworkGoesWithItsLastUser) {
 TEST_F(SharingTest, AProjectThatComesBackHasItsNetworkAgain) {
   ensure(network("n1"));
   ReplicaNet b = make(of_project("blog", "b"));
-  loop_.wait(networks_.release_network("n1", "shop"));
+  loop_.wait(networks_.release_networks({"n1"}, "shop"));
   EXPECT_EQ(ensure(network("n1")).project, "shop");
   loop_.wait(networks_.remove_replicas({"id-b"}));
   EXPECT_EQ(loop_.wait(networks_.list()).size(), 1U) << "its project takes it down";
