@@ -1,4 +1,6 @@
 // The commands of the control protocol: observe, plan, execute.
+#include <malloc.h>
+
 #include <fmt/format.h>
 
 #include "base/error.h"
@@ -122,6 +124,7 @@ class Supervisor::CommandTurn {
   ~CommandTurn() {
     if (!taken_) return;
     supervisor_.commanded_ = false;
+    ::malloc_trim(0);  // a command's project and plan are many times what is kept of them
     supervisor_.turn_over_.pulse();
   }
 

@@ -2,6 +2,7 @@
 #include <csignal>
 #include <cstdio>
 #include <fcntl.h>
+#include <malloc.h>
 
 #include <spdlog/sinks/basic_file_sink.h>
 #include <spdlog/spdlog.h>
@@ -17,6 +18,7 @@ int main(int argc, char** argv) {
     return 2;
   }
   ::signal(SIGPIPE, SIG_IGN);
+  ::mallopt(M_ARENA_MAX, 1);  // our threads take turns; an arena of each would keep a megabyte
   ::fcntl(keeper::kSupervisorFd, F_SETFD, FD_CLOEXEC);
   try {
     Roots roots = Roots::from_environment();
