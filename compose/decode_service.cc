@@ -108,6 +108,7 @@ Service ServiceDecoder::decode(const Entry& entry) {
   plain_service_fields(reader, out);
   scale(node, out);
   without_effect(node);
+  logging(node);
   ports(node, out);
   mounts(node, out);
   tmpfs(node, out);
@@ -147,6 +148,48 @@ void ServiceDecoder::texts(const Node& node, Service& out) {
       if (!parse_port_range(ports))
         error(item, "expose", fmt::format("\"{}\" is no port or range", item.text));
     }
+  }
+}
+
+// The options of docker's json-file and local.
+void ServiceDecoder::logging(const Node& node) {
+  const Node* logging = node.find("logging");
+  if (logging == nullptr) return;
+  const Node* driver = logging->find("driver");
+  if (driver != nullptr) {
+    bool known = driver->text.empty() || driver->text == "json-file" || driver->text == "local" ||
+                 driver->text == "none";
+    if (!known) {
+      cannot(*driver, "logging.driver", fmt::format("\"{}\"", driver->text),
+             "json-file, local or none");
+      return;
+    }
+  }
+  const Node* options = logging->find("options");
+  if (options == nullptr) return;
+  for (const Entry& option : options->entries) log_option(option);
+}
+
+void ServiceDecoder::log_option(const Entry& option) {
+  std::string path = below("logging.options", option.key);
+  if (option.key == "max-size") {
+    auto size = parse_bytes(option.value.text);
+    if (!size || *size <= 0)
+      error(option.value, path, fmt::format("\"{}\" is no size such as 10m", option.value.text));
+  } else if (option.key == "max-file") {
+    int count = 0;
+    const std::string& text = option.value.text;
+    auto [end, problem] = std::from_chars(text.data(), text.data() + text.size(), count);
+    if (problem != std::errc() || end != text.data() + text.size() || count < 1)
+      error(option.value, path, fmt::format("\"{}\" is no number of files", text));
+  } else {
+    constexpr std::string_view kHarmless[] = {
+        "compress", "mode", "max-buffer-size", "tag", "labels", "labels-regex", "env", "env-regex"};
+    bool known = std::ranges::find(kHarmless, option.key) != std::end(kHarmless);
+    if (known)
+      diagnostics_.warning(option.origin, below(path_, path), "has no effect on our logs");
+    else
+      error(option.value, path, "no such option; there are max-size and max-file");
   }
 }
 

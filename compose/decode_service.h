@@ -33,6 +33,8 @@ class ServiceDecoder {
   void health(const Node& node, Service& out);
   void restart(const Node& node, Service& out);
   void without_effect(const Node& node);
+  void logging(const Node& node);
+  void log_option(const Entry& option);
   static void deploy_restart(Service& out);
   static void scale(const Node& node, Service& out);
   void only(const Node& node, std::string_view key, std::initializer_list<std::string_view> known);

@@ -49,9 +49,9 @@ constexpr auto kBind = std::to_array<Attribute>(
     {{"propagation", choice, kYes, nullptr, "rprivate private rshared shared rslave slave"},
      {"create_host_path", boolean},
      {"recursive", choice, kNo, nullptr, "enabled disabled writable readonly"},
-     {"selinux", choice, kNo, nullptr, "z Z"}});
-constexpr auto kMountVolume = std::to_array<Attribute>(
-    {{"nocopy", boolean}, {"subpath", string, kNo}, {"labels", labels, kNo}});
+     {"selinux", choice, kYes, nullptr, "z Z"}});
+constexpr auto kMountVolume =
+    std::to_array<Attribute>({{"nocopy", boolean}, {"subpath", string, kNo}, {"labels", labels}});
 constexpr auto kTmpfs = std::to_array<Attribute>({{"size", bytes}, {"mode", octal}});
 constexpr auto kMountImage = std::to_array<Attribute>({{"subpath", string}});
 constexpr Object kBindObject = one("bind", kBind);
@@ -273,7 +273,7 @@ constexpr auto kService = std::to_array<Attribute>({
     {"credential_spec", object, kNo, &kCredentialObject},
     {"depends_on", depends_on, kYes, &kDependencyObject},
     {"deploy", object, kYes, &kDeployObject},
-    {"develop", object, kNo, &kDevelopObject},
+    {"develop", object, kYes, &kDevelopObject},  // what `watch` does; for nobody else
     {"device_cgroup_rules", strings},
     {"devices", devices, kYes, &kDeviceObject},
     {"dns", string_or_list},
@@ -298,7 +298,7 @@ constexpr auto kService = std::to_array<Attribute>({
     {"label_file", paths},
     {"labels", labels},
     {"links", unique},
-    {"logging", logging, kNo, &kLoggingObject},
+    {"logging", logging, kYes, &kLoggingObject},
     {"mac_address", string},
     {"mem_limit", bytes},
     {"mem_reservation", bytes},
@@ -341,7 +341,7 @@ constexpr auto kService = std::to_array<Attribute>({
     {"userns_mode", string},
     {"uts", string},
     {"volumes", mounts, kYes, &kMountObject},
-    {"volumes_from", unique, kNo},
+    {"volumes_from", unique},
     {"working_dir", string},
 });
 constexpr Object kServiceObject = one("service", kService);
@@ -367,7 +367,7 @@ constexpr auto kNetwork = std::to_array<Attribute>({{"name", string},
 constexpr Object kNetworkObject = one("network", kNetwork);
 constexpr auto kVolume = std::to_array<Attribute>({{"name", string},
                                                    {"driver", string},
-                                                   {"driver_opts", text_map, kNo},
+                                                   {"driver_opts", text_map},
                                                    {"external", external},
                                                    {"labels", labels}});
 constexpr Object kVolumeObject = one("volume", kVolume);

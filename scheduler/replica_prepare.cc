@@ -11,6 +11,7 @@
 #include "engine/plan.h"
 #include "engine/rootless/adapt.h"
 #include "engine/rootless/own_ids.h"
+#include "scheduler/container_log.h"
 #include "scheduler/container_rights.h"
 #include "scheduler/replica.h"
 
@@ -30,8 +31,8 @@ void Replica::make_fifos() {
     context_.keeper->store(descriptor_name("err"), err_.get());
   }
   if (!pump_) {
-    pump_ = std::make_unique<engine::OutputPump>(context_.executor, run_directory(),
-                                                 log_directory(), out_, err_);
+    pump_ = std::make_unique<engine::OutputPump>(
+        context_.executor, run_directory(), log_directory(), log_limits_of(service_), out_, err_);
   }
 }
 

@@ -1,7 +1,9 @@
 // Prepared -> started: what a dependency may have written just now is looked at here, not earlier.
+#include <algorithm>
 #include <charconv>
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <fmt/format.h>
 
@@ -13,6 +15,7 @@
 #include "engine/rootless/own_ids.h"
 #include "engine/user.h"
 #include "scheduler/replica.h"
+#include "scheduler/volumes_from.h"
 
 namespace pcompose::scheduler {
 namespace {
@@ -51,6 +54,15 @@ engine::Mount tmpfs_mount(const compose::Mount& mount) {
   return m;
 }
 
+// Of a volume with options. Throws Error with the place in the file.
+Fd own_tree(const compose::Volume& volume) {
+  try {
+    return volumes::options_tree(volume.driver_opts);
+  } catch (Error& e) {
+    throw e.add("volume " + volume.name).at(volume.position);
+  }
+}
+
 uint32_t id_of(const std::string& text, const compose::Grant& grant) {
   uint32_t value = 0;
   auto [end, failed] = std::from_chars(text.data(), text.data() + text.size(), value);
@@ -80,6 +92,15 @@ Task<> Replica::attach_named(const compose::Mount& mount, const std::string& vol
   std::map<std::string, std::string> labels;
   auto declared = context_.model->volumes.find(key);
   if (declared != context_.model->volumes.end()) labels = declared->second.labels;
+  if (key.empty()) labels = mount.volume_labels;
+  if (declared != context_.model->volumes.end() && !declared->second.driver_opts.empty()) {
+    co_await context_.volume_thread->run([&] {
+      context_.volumes->ensure(volume, context_.project, key, labels);
+      trees.push_back(own_tree(declared->second));
+    });
+    spec.start_mounts.push_back(tree_mount(mount, trees.back().get(), false));
+    co_return;
+  }
   Fd source;
   if (!mount.nocopy) {
     try {
@@ -101,6 +122,11 @@ Task<> Replica::attach_named(const compose::Mount& mount, const std::string& vol
 void Replica::attach_bind(const compose::Mount& mount, std::vector<Fd>& trees,
                           engine::ContainerSpec& spec) {
   bool is_file = false;
+  if (!mount.selinux.empty() && ::access("/sys/fs/selinux/enforce", F_OK) == 0) {
+    throw Error("SELinux labels of bind mounts are not supported yet")
+        .at(mount.position)
+        .hint("label the path with chcon, and leave " + mount.selinux + " out");
+  }
   auto missing = mount.create_host_path ? volumes::Missing::create : volumes::Missing::refuse;
   try {
     trees.push_back(volumes::bind_tree(mount.source, missing, &is_file));
@@ -125,7 +151,20 @@ Task<std::vector<Fd>> Replica::attach_volumes(int root, engine::ContainerSpec& s
       co_await attach_named(m, declared->second.name, root, trees, spec);
     }
   }
+  auto inherited = inherited_mounts(service_, *context_.model, *context_.store);
+  for (const InheritedMount& from : inherited) {
+    if (covered(service_, from.mount.target)) continue;
+    if (from.mount.type == compose::MountType::tmpfs)
+      spec.start_mounts.push_back(tmpfs_mount(from.mount));
+    else if (from.mount.type == compose::MountType::bind)
+      attach_bind(from.mount, trees, spec);
+    else
+      co_await attach_named(from.mount, from.volume, root, trees, spec);
+  }
   for (const auto& [target, volume] : row_.anonymous_volumes) {
+    bool taken = std::ranges::any_of(
+        inherited, [&](const InheritedMount& from) { return from.mount.target == target; });
+    if (taken && !covered(service_, target)) continue;
     compose::Mount m;
     m.target = target;
     for (const auto& written : service_.volumes) {

@@ -56,6 +56,10 @@ class VolumeStore {
 // Error naming it.
 Fd mount_tree(const std::string& path);
 
+// A mount by the options of docker's local driver: `type`, `o` and `device`; with `o: bind` a bind
+// of `device`, which must exist. Throws Error with what the kernel says.
+Fd options_tree(const std::map<std::string, std::string>& options);
+
 // A bind source: the path must exist, or is made as a directory where `create`. Throws Error with
 // the cure.
 enum class Missing { create, refuse };

@@ -11,6 +11,7 @@
 namespace pcompose::engine {
 
 struct LogLimits {
+  bool keep = true;                 // false: nothing is written
   uint64_t max_bytes = 10U << 20U;  // of one generation
   uint32_t max_files = 3;
 };

@@ -3,8 +3,9 @@
 namespace pcompose::engine {
 
 OutputPump::OutputPump(asio::any_io_executor executor, const std::string& directory,
-                       const std::string& log_directory, const Fd& out, const Fd& err)
-    : staging_(directory, log_directory, log_limits_from_environment()),
+                       const std::string& log_directory, LogLimits limits, const Fd& out,
+                       const Fd& err)
+    : staging_(directory, log_directory, limits),
       fifo_{asio::posix::stream_descriptor(executor, out.duplicate().release()),
             asio::posix::stream_descriptor(executor, err.duplicate().release())} {}
 

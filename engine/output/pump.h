@@ -15,7 +15,7 @@ class OutputPump {
  public:
   // Throws Error.
   OutputPump(asio::any_io_executor executor, const std::string& directory,
-             const std::string& log_directory, const Fd& out, const Fd& err);
+             const std::string& log_directory, LogLimits limits, const Fd& out, const Fd& err);
 
   // Reads until no writer is left on either stream: the container's last process is gone. Then
   // every byte is in the log. Call again for the next run of the container. Cancelled: what was

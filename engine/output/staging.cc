@@ -165,8 +165,10 @@ void Staging::format(Stream stream, uint64_t end, uint64_t time_ns, Tail tail) {
   if (n != static_cast<ssize_t>(text.size()))
     throw Error("a staging file lost bytes", n < 0 ? errno : EIO);
   std::string records;
-  records.reserve(text.size() * 2);
-  append_records(records, text, stream, time_ns, tail);
+  if (limits_.keep) {
+    records.reserve(text.size() * 2);
+    append_records(records, text, stream, time_ns, tail);
+  }
   for (size_t written = 0; written < records.size();) {
     ssize_t w = ::pwrite(log_.get(), records.data() + written, records.size() - written,
                          static_cast<off_t>(next.log_end + written));

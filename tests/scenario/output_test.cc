@@ -46,5 +46,33 @@ TEST_F(OutputTest, ATerminalIsLogged) {
   EXPECT_EQ(lines("w")[0], "terminal\r");
 }
 
+TEST_F(OutputTest, TheFileSaysHowMuchIsKept) {
+  auto service = [](const std::string& name, const std::string& logging) {
+    return "  " + name + ":\n    image: busybox\n    logging: " + logging +
+           "\n    command: [sh, -c, 'for i in $$(seq 2000); do echo line $$i; sleep 0.0001; "
+           "done']\n";
+  };
+  compose("services:\n" +
+          service("little", "{driver: json-file, options: {max-size: 4k, max-file: '2'}}") +
+          service("nothing", "{driver: none}"));
+  expect(0, {"up", "-d"});
+  expect(0, {"wait", "little", "nothing"});
+  auto kept = lines("little");
+  ASSERT_FALSE(kept.empty());
+  EXPECT_EQ(kept.back(), "line 2000");
+  EXPECT_LT(kept.size(), 2000U);
+  EXPECT_TRUE(lines("nothing").empty());
+}
+
+TEST_F(OutputTest, ALogDriverThatWeDoNotHaveIsNamed) {
+  compose(
+      "services:\n  w:\n    image: busybox\n    command: 'true'\n"
+      "    logging: {driver: syslog}\n");
+  Result up = expect(1, {"up", "-d"});
+  EXPECT_NE(up.err.find("compose.yaml:6:23: services.w.logging.driver: \"syslog\""),
+            std::string::npos)
+      << up.err;
+}
+
 }  // namespace
 }  // namespace pcompose::test

@@ -130,7 +130,7 @@ void StackTest::TearDown() {
   if (directory_.empty()) return;
   if (fs::exists(file("compose.yaml"))) pcompose({"down", "-v", "-t", "0"});
   EXPECT_EQ(difference_from(before_, root_), "");
-  if (HasFailure()) {
+  if (HasFailure() && fs::exists(root_ + "/log")) {
     // What a supervisor of this project had to say.
     for (const auto& log : fs::directory_iterator(root_ + "/log")) {
       std::cerr << log.path().filename().string() << ":\n" << read_file(log.path()) << "\n";

@@ -85,5 +85,49 @@ TEST_F(VolumesTest, ReadOnlyAndTmpfs) {
       << "what comes by two streams has no order";
 }
 
+TEST_F(VolumesTest, VolumesOfAnotherContainer) {
+  write("host/file", "from the host");
+  compose(
+      "services:\n  a:\n    image: busybox\n    command: [sh, -c, 'echo a > /data/x; echo b > "
+      "/anonymous/y; sleep 60']\n    volumes: ['data:/data', /anonymous, './host:/host', "
+      "'hidden:/own']\n"
+      "  b:\n    image: busybox\n    command: sleep 60\n    volumes_from: ['a:ro']\n"
+      "    volumes: ['own:/own']\n"
+      "volumes: {data: {}, own: {}, hidden: {}}\n");
+  expect(0, {"up", "-d"});
+  EXPECT_TRUE(eventually([&] {
+    return pcompose({"exec", "-T", "b", "cat", "/data/x", "/anonymous/y", "/host/file"}).out ==
+           "a\nb\nfrom the host";
+  }));
+  expect(1, {"exec", "-T", "b", "touch", "/data/z"});
+  expect(0, {"exec", "-T", "b", "touch", "/own/z"});  // its own volume, not that of a
+  EXPECT_EQ(expect(0, {"exec", "-T", "a", "ls", "/own"}).out, "");
+}
+
+TEST_F(VolumesTest, OptionsOfTheLocalDriver) {
+  write("host/file", "there");
+  compose(
+      "services:\n  w:\n    image: busybox\n    command: sleep 60\n"
+      "    volumes: ['bound:/bound', 'memory:/memory']\n"
+      "volumes:\n  bound: {driver_opts: {type: none, o: 'bind,ro', device: '" +
+      file("host") +
+      "'}}\n  memory: {driver_opts: {type: tmpfs, device: tmpfs, o: 'size=1m,noexec'}}\n");
+  expect(0, {"up", "-d"});
+  EXPECT_EQ(expect(0, {"exec", "-T", "w", "cat", "/bound/file"}).out, "there");
+  expect(1, {"exec", "-T", "w", "touch", "/bound/file"});
+  std::string mounts = expect(0, {"exec", "-T", "w", "cat", "/proc/mounts"}).out;
+  EXPECT_NE(mounts.find("tmpfs /memory tmpfs rw,noexec,relatime,size=1024k"), std::string::npos)
+      << mounts;
+}
+
+TEST_F(VolumesTest, AWrongOptionIsNamedWithWhatTheKernelSays) {
+  compose(
+      "services:\n  w:\n    image: busybox\n    command: sleep 60\n    volumes: ['mem:/m']\n"
+      "volumes:\n  mem: {driver_opts: {type: tmpfs, o: 'sise=1m'}}\n");
+  Result up = expect(1, {"up", "-d"});
+  EXPECT_NE(up.err.find("compose.yaml:8:3"), std::string::npos) << up.err;
+  EXPECT_NE(up.err.find("mount option sise"), std::string::npos) << up.err;
+}
+
 }  // namespace
 }  // namespace pcompose::test
