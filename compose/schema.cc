@@ -51,7 +51,7 @@ constexpr auto kBind = std::to_array<Attribute>(
      {"recursive", choice, kNo, nullptr, "enabled disabled writable readonly"},
      {"selinux", choice, kYes, nullptr, "z Z"}});
 constexpr auto kMountVolume =
-    std::to_array<Attribute>({{"nocopy", boolean}, {"subpath", string, kNo}, {"labels", labels}});
+    std::to_array<Attribute>({{"nocopy", boolean}, {"subpath", string}, {"labels", labels}});
 constexpr auto kTmpfs = std::to_array<Attribute>({{"size", bytes}, {"mode", octal}});
 constexpr auto kMountImage = std::to_array<Attribute>({{"subpath", string}});
 constexpr Object kBindObject = one("bind", kBind);

@@ -94,6 +94,8 @@ Task<> Replica::attach_named(const compose::Mount& mount, const std::string& vol
   if (declared != context_.model->volumes.end()) labels = declared->second.labels;
   if (key.empty()) labels = mount.volume_labels;
   if (declared != context_.model->volumes.end() && !declared->second.driver_opts.empty()) {
+    if (!mount.subpath.empty())
+      throw Error("subpath of a volume with driver_opts is not supported").at(mount.position);
     co_await context_.volume_thread->run([&] {
       context_.volumes->ensure(volume, context_.project, key, labels);
       trees.push_back(own_tree(declared->second));
@@ -115,8 +117,14 @@ Task<> Replica::attach_named(const compose::Mount& mount, const std::string& vol
     if (!mount.nocopy) context_.volumes->populate(volume, image_directory);
     return context_.volumes->data_path(volume);
   });
-  trees.push_back(volumes::mount_tree(path));
-  spec.start_mounts.push_back(tree_mount(mount, trees.back().get(), false));
+  bool is_file = false;
+  try {
+    trees.push_back(mount.subpath.empty() ? volumes::mount_tree(path)
+                                          : volumes::mount_subtree(path, mount.subpath, &is_file));
+  } catch (Error& e) {
+    throw e.add("volume " + volume).at(mount.position);
+  }
+  spec.start_mounts.push_back(tree_mount(mount, trees.back().get(), is_file));
 }
 
 void Replica::attach_bind(const compose::Mount& mount, std::vector<Fd>& trees,

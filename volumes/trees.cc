@@ -14,10 +14,11 @@ namespace {
 constexpr unsigned kOpenTreeClone = 1;
 constexpr unsigned kAtRecursive = 0x8000;
 
+constexpr unsigned kCloneAll = kOpenTreeClone | O_CLOEXEC | kAtRecursive;
+
 // -1 and errno where it fails.
 Fd clone_tree(const std::string& path) {
-  constexpr unsigned kFlags = kOpenTreeClone | O_CLOEXEC | kAtRecursive;
-  return Fd(static_cast<int>(::syscall(SYS_open_tree, AT_FDCWD, path.c_str(), kFlags)));
+  return Fd(static_cast<int>(::syscall(SYS_open_tree, AT_FDCWD, path.c_str(), kCloneAll)));
 }
 
 // mkdir -p, with the mode that a shell would give it whatever our umask is.
@@ -38,6 +39,17 @@ void make_bind_directory(const std::string& path) {
 Fd mount_tree(const std::string& path) {
   Fd tree = clone_tree(path);
   if (!tree) throw Error::from_errno("open the mount of " + path);
+  return tree;
+}
+
+Fd mount_subtree(const std::string& path, const std::string& subpath, bool* is_file) {
+  Fd root = open_file(path, O_PATH | O_DIRECTORY);
+  Fd place = open_within(root.get(), subpath, O_PATH, Resolve::beneath);
+  Fd tree(static_cast<int>(::syscall(SYS_open_tree, place.get(), "", kCloneAll | AT_EMPTY_PATH)));
+  if (!tree) throw Error::from_errno("open the mount of " + subpath);
+  struct stat status{};
+  if (::fstat(tree.get(), &status) != 0) throw Error::from_errno("stat " + subpath);
+  *is_file = !S_ISDIR(status.st_mode);
   return tree;
 }
 

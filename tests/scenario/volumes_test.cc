@@ -129,5 +129,24 @@ TEST_F(VolumesTest, AWrongOptionIsNamedWithWhatTheKernelSays) {
   EXPECT_NE(up.err.find("mount option sise"), std::string::npos) << up.err;
 }
 
+TEST_F(VolumesTest, APartOfAVolume) {
+  auto file = [](const char* subpath) {
+    return std::string(
+               "services:\n  fill:\n    image: busybox\n    command: [sh, -c, 'mkdir -p /all/part; "
+               "echo x > /all/part/f; ln -s / /all/out']\n    volumes: ['data:/all']\n"
+               "  w:\n    image: busybox\n    command: sleep 60\n    depends_on: {fill: "
+               "{condition: service_completed_successfully}}\n    volumes:\n      - {type: volume, "
+               "source: data, target: /part, volume: {subpath: ") +
+           subpath + "}}\nvolumes: {data: {}}\n";
+  };
+  compose(file("part"));
+  expect(0, {"up", "-d"});
+  EXPECT_EQ(expect(0, {"exec", "-T", "w", "cat", "/part/f"}).out, "x\n");
+  compose(file("out"));
+  EXPECT_NE(expect(1, {"up", "-d", "-t", "0"}).err.find("volume "), std::string::npos);
+  compose(file("missing"));
+  EXPECT_NE(expect(1, {"up", "-d", "-t", "0"}).err.find("No such file"), std::string::npos);
+}
+
 }  // namespace
 }  // namespace pcompose::test
