@@ -18,7 +18,4 @@ struct NetworkPlan {
 };
 NetworkPlan plan_network(const NetworkSpec& spec);
 
-// Why a network that exists cannot serve for `spec`: "the subnet 10.5.0.0/16"; "" where it can.
-std::string difference(const NetworkRow& row, const NetworkSpec& spec);
-
 }  // namespace pcompose::netns

@@ -89,6 +89,10 @@ struct PublishSpec {
 // Where a port is in use: an error, or the next free one.
 enum class Conflict : uint8_t { refuse, next_free };
 
+// Why a network that exists cannot serve for `spec`: "the subnet 10.5.0.0/16"; "" where it can.
+// Pure. Throws Error where `spec` is wrong.
+std::string difference(const NetworkRow& row, const NetworkSpec& spec);
+
 // Opens its own connection to the root's database and one thread that does everything: rtnetlink is
 // one lock, two threads are slower. Several processes of one root may work at once: what they share
 // (bridges, the table) is changed under a lock file in the run directory. A cancelled call still

@@ -7,6 +7,7 @@
 #include "compose/config_hash.h"
 #include "compose/json.h"
 #include "engine/rootless/own_ids.h"
+#include "scheduler/network_spec.h"
 #include "scheduler/supervisor.h"
 
 namespace pcompose::scheduler {
@@ -96,6 +97,19 @@ std::string change_text(const std::vector<compose::Change>& changes) {
   return text + " changed";
 }
 
+// How the file wants the network to be otherwise; "" where it says nothing else.
+std::string change_of(const netns::NetworkRow& row, const compose::Project& model) {
+  for (const auto& [key, wanted] : model.networks) {
+    if (wanted.name != row.name || wanted.external) continue;
+    try {
+      return netns::difference(row, network_spec(wanted, model.name));
+    } catch (const Error&) {
+      return "";  // who makes it says what is wrong
+    }
+  }
+  return "";
+}
+
 bool flag(const json::object& request, const char* key) {
   const auto* value = request.if_contains(key);
   return value != nullptr && value->is_bool() && value->as_bool();
@@ -143,7 +157,10 @@ Task<Observed> Supervisor::observe() {
             });
   auto networks = co_await networks_.list();
   for (const auto& n : networks) {
-    if (n.project == context_.project) observed.networks.insert(n.name);
+    if (n.project != context_.project) continue;
+    observed.networks.insert(n.name);
+    std::string change = change_of(n, model_);
+    if (!change.empty()) observed.changed_networks[n.name] = change;
   }
   auto volumes =
       co_await volume_thread_.run([&] { return volumes_->of_project(context_.project); });

@@ -1,6 +1,7 @@
 // What is: the project's containers, networks and volumes as the database and the kernel have them.
 #pragma once
 
+#include <map>
 #include <set>
 #include <string>
 #include <vector>
@@ -30,7 +31,9 @@ struct ObservedContainer {
 struct Observed {
   std::vector<ObservedContainer> containers;  // by service, then number
   std::set<std::string> networks;             // names
-  std::set<std::string> volumes;              // names
+  // Of those that the file wants to be otherwise: how, for the user, by name.
+  std::map<std::string, std::string> changed_networks;
+  std::set<std::string> volumes;  // names
 };
 
 }  // namespace pcompose::scheduler

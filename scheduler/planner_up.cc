@@ -34,8 +34,10 @@ class UpPlanner {
       throw Error("no service selected").hint("the project has no service in an active profile");
     selected_ = {order.begin(), order.end()};
     if (options_.remove_orphans) remove_orphans();
+    for (const std::string& name : order) leave_changed_networks(project_.services.at(name));
     for (const std::string& name : order) add_service(project_.services.at(name));
     add_guests();
+    start_others_again();
     if (options_.wait) {
       for (const std::string& name : order) {
         add(AwaitReady{name}, "--wait", settled(name));
@@ -65,10 +67,46 @@ class UpPlanner {
 
   std::optional<NodeId> network(const std::string& key) {
     const auto& network = project_.networks.at(key);
+    auto made = networks_.find(key);
+    if (made != networks_.end()) return made->second;
     if (network.external || observed_.networks.contains(network.name)) return std::nullopt;
-    auto [it, fresh] = networks_.try_emplace(key, 0);
-    if (fresh) it->second = add(CreateNetwork{key, network.name}, "new", {});
-    return it->second;
+    return networks_[key] = add(CreateNetwork{key, network.name}, "new", {});
+  }
+
+  // A network that has to be otherwise is made anew while nobody is on it, of whatever service.
+  void leave_changed_networks(const Service& service) {
+    for (const auto& membership : service.networks) {
+      const auto& network = project_.networks.at(membership.network);
+      auto change = observed_.changed_networks.find(network.name);
+      if (change == observed_.changed_networks.end() || networks_.contains(membership.network))
+        continue;
+      std::string cause = "network " + network.name + " changed: " + change->second;
+      std::vector<NodeId> stopped;
+      for (const auto& c : observed_.containers) {
+        if (is_up(c) && is_on(c, membership.network)) stopped.push_back(stop(c, cause, {}));
+      }
+      networks_[membership.network] = add(CreateNetwork{membership.network, network.name},
+                                          "changed: " + change->second, stopped);
+    }
+  }
+
+  [[nodiscard]] bool is_on(const ObservedContainer& c, const std::string& network) const {
+    auto service = project_.services.find(c.service);
+    return service != project_.services.end() &&
+           std::ranges::any_of(service->second.networks,
+                               [&](const auto& n) { return n.network == network; });
+  }
+
+  // Containers that had to stop although their services are not selected.
+  void start_others_again() {
+    for (const auto& c : observed_.containers) {
+      auto stopped = stops_.find(c.name);
+      bool other = project_.services.contains(c.service) && !started_.contains(c.service);
+      if (stopped == stops_.end() || !other || !options_.start) continue;
+      std::vector<NodeId> ignored;
+      start(project_.services.at(c.service), ref(c), "stopped for its network", {stopped->second},
+            ignored);
+    }
   }
 
   std::optional<NodeId> volume(const std::string& key) {
@@ -166,8 +204,10 @@ class UpPlanner {
     bool completed = c.status == Status::exited && c.exit_code == 0 &&
                      service.restart.kind == compose::Restart::no && is_job(project_, service.name);
     auto stopped = stops_.find(c.name);
-    if (stopped != stops_.end())
-      return start(service, ref(c), "restart: true", {stopped->second}, started);
+    if (stopped != stops_.end() && options_.start) {
+      const std::string cause = plan_.nodes[stopped->second].cause;
+      return start(service, ref(c), cause, {stopped->second}, started);
+    }
     // A job that others waited for and that is unchanged is not run again.
     if (c.status == Status::running || c.status == Status::restarting || completed ||
         !options_.start)

@@ -109,6 +109,8 @@ Task<> Replica::park() {
 }
 
 Task<> Replica::prepare() {
+  // It has ended, and its network is being left.
+  while (watched_ && row_.status == Status::exited) co_await changed_.wait();
   if (parked_ || row_.status == Status::running) co_return;
   try {
     // A supervisor that died may have written the row and no more.

@@ -106,9 +106,9 @@ Task<> Replica::watch() {
     if (delay && co_await start_again(*delay)) continue;
     break;
   }
-  watched_ = false;
   if (row_.status == Status::restarting) set_status(Status::exited);
   co_await context_.leave_network(*this);
+  watched_ = false;  // who waits in stop() may make its network anew now
   changed_.pulse();
   context_.changed();
 }

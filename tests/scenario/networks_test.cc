@@ -257,5 +257,24 @@ TEST_F(NetworksTest, TwoProjectsMeetOnAnExternalNetwork) {
   expect(0, {"network", "rm", "meet"});
 }
 
+TEST_F(NetworksTest, AChangedNetworkIsMadeAnewUnderItsContainers) {
+  auto file = [](const char* subnet) {
+    return std::string(
+               "services:\n  a:\n    image: busybox\n    command: sleep 60\n    networks: [n]\n"
+               "  b:\n    image: busybox\n    command: sleep 60\n"
+               "networks:\n  n: {ipam: {config: [{subnet: ") +
+           subnet + "}]}}\n  default: {}\n";
+  };
+  compose(file("10.213.1.0/24"));
+  expect(0, {"up", "-d"});
+  compose(file("10.213.2.0/24"));
+  Result plan = expect(0, {"--dry-run", "up"});
+  EXPECT_NE(plan.out.find("changed: the subnet 10.213.2.0/24"), std::string::npos) << plan.out;
+  expect(0, {"up", "-d", "-t", "0"});
+  EXPECT_NE(expect(0, {"exec", "-T", "a", "ip", "address"}).out.find("10.213.2.2/24"),
+            std::string::npos);
+  EXPECT_EQ(expect(0, {"--dry-run", "up"}).out, "");
+}
+
 }  // namespace
 }  // namespace pcompose::test

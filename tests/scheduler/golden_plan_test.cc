@@ -3,7 +3,7 @@
 //   === title
 //   the compose file, on as many lines as it takes
 //   --- what is there, a thing a line: `web-1 running`, with `old` (another configuration),
-//       `old-image`, `exit 3`, `healthy`; `network NAME`, `volume NAME`
+//       `old-image`, `exit 3`, `healthy`; `network NAME HOW-IT-IS-TO-BE`, `volume NAME`
 //   --- a command: up, down, start, stop, restart, kill, pause, unpause, rm, with its options
 //   the plan
 //
@@ -85,6 +85,8 @@ Observed observed_of(const std::string& text) {
     words >> first;
     if (first == "network" && words >> name) {
       out.networks.insert(name);
+      std::string change;
+      if (std::getline(words >> std::ws, change)) out.changed_networks[name] = change;
     } else if (first == "volume" && words >> name) {
       out.volumes.insert(name);
     } else if (!first.empty()) {

@@ -42,8 +42,12 @@ void SimulatedEngine::run(const Plan& plan, std::mt19937& random) {
 }
 
 void SimulatedEngine::perform(const Operation& operation) {
-  if (auto* o = std::get_if<CreateNetwork>(&operation))
-    need(networks_.insert(o->name).second, "network exists: " + o->name);
+  if (auto* o = std::get_if<CreateNetwork>(&operation)) {
+    bool changed = changed_networks_.erase(o->name) > 0;
+    need(!changed || !used(o->name), "network in use: " + o->name);
+    need(networks_.insert(o->name).second || changed, "network exists: " + o->name);
+    planned_.erase(o->name);
+  }
   if (auto* o = std::get_if<CreateVolume>(&operation))
     need(volumes_.insert(o->name).second, "volume exists: " + o->name);
   if (auto* o = std::get_if<CreateContainer>(&operation)) create(o->replica);
@@ -135,9 +139,8 @@ bool SimulatedEngine::met(const compose::Dependency& d) const {
 void SimulatedEngine::need_resources(const compose::Service& service) const {
   for (const auto& n : service.networks) {
     const auto& network = project_.networks.at(n.network);
-    bool made = network.external || networks_.contains(network.name);
     // One that was lost is put back without a word (Supervisor::ensure_networks()).
-    need(made || !planned_.contains(network.name), "no network " + network.name);
+    need(!planned_.contains(network.name), "no network " + network.name);
   }
   for (const auto& m : service.volumes) {
     auto volume = project_.volumes.find(m.source);
@@ -168,6 +171,7 @@ Observed SimulatedEngine::observed() const {
   std::ranges::sort(out.containers, {},
                     [](const auto& c) { return std::make_pair(c.service, c.number); });
   out.networks = networks_;
+  out.changed_networks = changed_networks_;
   out.volumes = volumes_;
   return out;
 }

@@ -16,6 +16,7 @@ class SimulatedEngine {
       : project_(project), desired_(desired) {
     for (auto& c : state.containers) containers_[c.name] = {c, false};
     networks_ = state.networks;
+    changed_networks_ = state.changed_networks;
     volumes_ = state.volumes;
   }
 
@@ -45,6 +46,7 @@ class SimulatedEngine {
   const Desired& desired_;
   std::map<std::string, Container> containers_;  // by name
   std::set<std::string> networks_, volumes_;
+  std::map<std::string, std::string> changed_networks_;
   std::set<std::string> planned_;  // networks that the plan makes
 };
 
