@@ -1,4 +1,5 @@
 // Descriptions become plans. Every order that matters has its reason beside it.
+#include <algorithm>
 #include <sched.h>
 
 #include "engine/plan_parts.h"
@@ -34,6 +35,10 @@ Plan prepare_plan(const ContainerSpec& spec) {
     o.arg = CLONE_NEWNET;
     plan.add(o);
   }
+  // A pid namespace is entered by children only (setns(2)), and /proc shows that of who mounts it.
+  bool forks =
+      std::ranges::any_of(linux.namespaces, [](const auto& n) { return n.first == CLONE_NEWPID; });
+  if (forks) plan.add(op(OpCode::fork_sibling));
   plan.add(op(OpCode::private_mounts));
   add_root(plan, spec.root);
   for (const Mount& m : spec.mounts) add_mount(plan, m);

@@ -14,6 +14,7 @@
 #include "engine/runtime/seccomp_profile.h"
 #include "engine/seccomp.h"
 #include "scheduler/container_devices.h"
+#include "scheduler/sharing.h"
 
 namespace pcompose::scheduler {
 namespace {
@@ -90,7 +91,8 @@ void add_sysctls(const compose::Service& service, engine::Linux& linux) {
     bool ipc = path.starts_with("fs/mqueue/") || path.starts_with("kernel/shm") ||
                path.starts_with("kernel/msg") || path == "kernel/sem";
     bool uts = path == "kernel/domainname" || path == "kernel/hostname";
-    bool ours = (network && own_network) || (ipc && service.ipc != "host") ||
+    bool ours = (network && own_network) ||
+                (ipc && service.ipc != "host" && !names_another(service.ipc)) ||
                 (uts && service.uts != "host");
     if (!ours || path.find("..") != std::string::npos) {
       throw refused(service, "sysctls." + name,
@@ -112,6 +114,8 @@ void choose_namespaces(const compose::Service& service, engine::ContainerSpec& s
   leave_out(service.uts, CLONE_NEWUTS);
   leave_out(service.cgroup, CLONE_NEWCGROUP);
   if (service.uts == "host") spec.hostname.clear();
+  if (service.ipc == "none")
+    std::erase_if(spec.mounts, [](const engine::Mount& m) { return m.destination == "/dev/shm"; });
   for (engine::Mount& m : spec.mounts) {
     // A new mqueue shows the host's queues anyway, by the namespace.
     if (service.ipc != "host" || m.destination != "/dev/shm") continue;

@@ -58,11 +58,13 @@ class Replica {
   // Namespaces, network, root: a child parked before its program. Repeated calls are fine. Throws
   // Error.
   Task<> prepare();
-  // Late mounts, identity, program. Returns when it runs. Throws Error with the service's position.
+  // Late mounts, identity, program, post_start. Returns when all that is done. Throws Error with
+  // the service's position, or the hook's; the container runs on where only a hook failed.
   Task<> start();
   // Prepared -> created: gives up the parked child and its network.
   Task<> unpark();
-  // Signal, grace, SIGKILL; returns when it is down. Stays down until start().
+  // pre_stop, signal, grace, SIGKILL; returns when it is down. Stays down until start(). Throws
+  // Error where a hook failed: then it runs on.
   Task<> stop(std::optional<Duration> grace);
   // SIGKILL, and no restart.
   void kill();
@@ -179,6 +181,7 @@ class Replica {
   std::optional<Duration> note_end();
   Task<bool> start_again(Duration delay);
   Task<> settle_status();
+  Task<> end_the_rest();
   Task<> watch_health();
   Task<> probe_once();
   [[nodiscard]] HealthMonitor::Listening listens_beyond_loopback();
@@ -195,7 +198,8 @@ class Replica {
   std::vector<netns::EndpointRow> endpoints_;
   OneAtATime making_network_;  // who is to live in it asks for it, too
   SharedNetwork shared_;       // of shares_network(); its descriptor is network_
-  std::string host_address_;   // how it reaches the host; "" where it cannot
+  SharedSpaces spaces_;        // until it is parked
+  std::string host_address_;  // how it reaches the host; "" where it cannot
   std::optional<engine::Launched> parked_;
   engine::ContainerSpec spec_;
   Pidfd pidfd_;

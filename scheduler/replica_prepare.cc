@@ -65,6 +65,7 @@ engine::ContainerSpec Replica::describe() {
   if (shared_.ipc) spec.linux.namespaces.emplace_back(CLONE_NEWIPC, shared_.ipc.get());
   if (shared_.uts) spec.linux.namespaces.emplace_back(CLONE_NEWUTS, shared_.uts.get());
   apply_rights(service_, spec);
+  spaces_.apply(spec);
   if (engine::rootless::in_user_namespace()) engine::rootless::adapt(spec);
   spec.process.capabilities = context_.without_unguarded_mknod(spec.process.capabilities, service_);
   spec.linux.cgroup_procs = context_.cgroups->make(row_.short_id(), spec.linux.resources.devices);
@@ -118,12 +119,14 @@ Task<> Replica::prepare() {
     co_await make_network();
     co_await find_host();
     write_own_files();
+    spaces_ = co_await context_.share_spaces(service_);
     spec_ = describe();
     context_.exits[process_name()] = [this](std::optional<ExitStatus> status) {
       exit_status_ = status;
       ended_.set();
     };
     co_await park();
+    spaces_ = SharedSpaces();
   } catch (Error& e) {
     throw e.add("prepare container " + row_.name).at(service_.position);
   }

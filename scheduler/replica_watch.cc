@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "scheduler/replica.h"
+#include "scheduler/sharing.h"
 
 namespace pcompose::scheduler {
 
@@ -88,6 +89,16 @@ Task<bool> Replica::start_again(Duration delay) {
   }
 }
 
+// A pid namespace of its own takes everybody along with its first process. In another's, or the
+// host's, what it started lives on.
+Task<> Replica::end_the_rest() {
+  if (service_.pid != "host" && !names_another(service_.pid)) co_return;
+  for (int i = 0; i < 100 && !context_.cgroups->processes(row_.short_id()).empty(); ++i) {
+    context_.cgroups->kill_all(row_.short_id());
+    co_await sleep_for(milliseconds(5));
+  }
+}
+
 Task<> Replica::watch() {
   for (;;) {
     output_done_.clear();
@@ -97,6 +108,7 @@ Task<> Replica::watch() {
     if (probe_ && monitor_) group.spawn(watch_health());
     co_await ended_.wait();
     co_await settle_status();
+    co_await end_the_rest();
     // Its last words first: who waits for its end reads them next. A process that was moved out of
     // the container could hold the FIFO for ever.
     co_await (output_done_.wait() || sleep_for(std::chrono::seconds(2)));

@@ -76,6 +76,7 @@ Supervisor::Supervisor(asio::io_context& io, std::string project, Fd keeper_sock
   context_.forwarder = &forwarder_;
   context_.pod_id = pod_.id();
   context_.share_network = [this](const compose::Service& s) { return share_network(s); };
+  context_.share_spaces = [this](const compose::Service& s) { return share_spaces(s); };
   context_.leave_network = [this](Replica& r) { return leave_network(r); };
   context_.filter_of = [this](const compose::Service& service) {
     std::string cache = context_.roots.state + "/cache";

@@ -94,7 +94,13 @@ class Supervisor final : public Runtime {
   Task<> create_network(const std::string& key);
   Task<> ensure_networks(const compose::Service& service);
   Task<> fix_addresses(const std::string& key);
-  Replica* network_owner(const compose::Service& service);
+  // Whom service:NAME or container:NAME means in this project; nullptr where it is nobody.
+  Replica* owner_of(const std::string& mode);
+  // The same in the whole root; it runs. Throw Error.
+  ContainerRow running_container(const std::string& wanted);
+  ContainerRow container_of(const std::string& mode);
+  Task<SharedSpaces> share_spaces(const compose::Service& service);
+  Task<> share_ipc(const std::string& mode, SharedSpaces& out);
   Task<SharedNetwork> share_network(const compose::Service& service);
   Task<SharedNetwork> foreign_network(const compose::Service& service);
   Task<> leave_network(Replica& leaving);

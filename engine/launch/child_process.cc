@@ -286,9 +286,19 @@ int do_fork_sibling(const State& s) {
   // (clone(2)).
   CloneArguments arguments{};
   arguments.flags = CLONE_PARENT;
+  // What it reports must not come before the word that it is there: it waits for our end.
+  int order[2] = {-1, -1};
+  if (pipe2(order, O_CLOEXEC) != 0) return errno;
   long pid = syscall(SYS_clone3, &arguments, sizeof arguments);
   if (pid < 0) return errno;
-  if (pid == 0) return 0;
+  if (pid == 0) {
+    char nothing = 0;
+    close(order[1]);
+    while (read(order[0], &nothing, 1) < 0 && errno == EINTR) {
+    }
+    close(order[0]);
+    return 0;
+  }
   report(s, Phase::sibling, static_cast<int>(pid), 0);
   _exit(0);
 }
