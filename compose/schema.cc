@@ -122,7 +122,9 @@ constexpr auto kHook = std::to_array<Attribute>({{"command", command},
                                                  {"working_dir", string},
                                                  {"environment", environment},
                                                  {"per_replica", boolean}});
-constexpr Object kHookObject = one("hook", kHook);
+constexpr auto kHookRequired = std::to_array<Names>({"command"});
+constexpr Object kHookObject = one("hook", kHook, kHookRequired);
+constexpr Object kPreStartObject = one("hook", kHook);  // its image says what to run
 
 constexpr auto kLogging = std::to_array<Attribute>({{"driver", string}, {"options", text_map}});
 constexpr Object kLoggingObject = one("logging", kLogging);
@@ -313,9 +315,9 @@ constexpr auto kService = std::to_array<Attribute>({
     {"pids_limit", integer},
     {"platform", string},
     {"ports", ports, kYes, &kPortObject},
-    {"post_start", objects, kNo, &kHookObject},
-    {"pre_start", objects, kNo, &kHookObject},
-    {"pre_stop", objects, kNo, &kHookObject},
+    {"post_start", objects, kYes, &kHookObject},
+    {"pre_start", objects, kNo, &kPreStartObject},
+    {"pre_stop", objects, kYes, &kHookObject},
     {"privileged", boolean},
     {"profiles", unique},
     {"provider", object, kNo, &kProviderObject},

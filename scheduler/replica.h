@@ -180,6 +180,10 @@ class Replica {
   Task<> copy_terminal();
   std::optional<Duration> note_end();
   Task<bool> start_again(Duration delay);
+  Task<> run_hook(const compose::Hook& hook, const std::string& place,
+                  std::optional<Instant> deadline);
+  Task<> run_post_start();
+  Task<> run_pre_stop(Instant deadline);
   Task<> settle_status();
   Task<> end_the_rest();
   Task<> watch_health();

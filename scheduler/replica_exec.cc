@@ -37,7 +37,7 @@ Task<std::shared_ptr<ExecProcess>> Replica::exec(const ExecRequest& request) {
   std::string home;
   process.user = user_in(root.get(), user, &home);
   process.env = environment_of(service_, image_.config, hostname_of(service_, row_.id), home);
-  process.env.insert(process.env.end(), request.env.begin(), request.env.end());
+  for (const std::string& variable : request.env) put_variable(process.env, variable);
   if (request.terminal) process.env.emplace_back("TERM=xterm");
   process.cwd = !request.working_dir.empty() ? request.working_dir : service_.working_dir;
   if (process.cwd.empty()) process.cwd = image_.config.working_dir;

@@ -299,9 +299,11 @@ Task<> Replica::start() {
     save();
     throw e.add("start container " + row_.name).at(service_.position);
   }
-  if (watched_) co_return;
-  watched_ = true;
-  context_.tasks->spawn(watch());
+  if (!watched_) {
+    watched_ = true;
+    context_.tasks->spawn(watch());
+  }
+  co_await run_post_start();
 }
 
 }  // namespace pcompose::scheduler

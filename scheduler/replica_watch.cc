@@ -157,16 +157,17 @@ void Replica::unpause() {
 }
 
 Task<> Replica::stop(std::optional<Duration> grace) {
-  row_.stopped_by_user = true;
+  Duration patience = grace.value_or(service_.stop_grace_period.value_or(std::chrono::seconds(10)));
+  Instant deadline = context_.clock.now() + patience;
   unpause();
+  co_await run_pre_stop(deadline);
+  row_.stopped_by_user = true;
   save();
   stop_requested_.set();
   if (parked_) Pidfd(std::move(parked_->pidfd)).send_signal(SIGKILL);
   parked_.reset();
-  Duration patience = grace.value_or(service_.stop_grace_period.value_or(std::chrono::seconds(10)));
   int signal = stop_signal_of(service_, image_.config);
   if (pidfd_) pidfd_.send_signal(signal);
-  Instant deadline = context_.clock.now() + patience;
   Duration step = milliseconds(20);
   int ignored = 0;
   while (is_up() || watched_) {
