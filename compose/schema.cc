@@ -206,7 +206,7 @@ constexpr auto kReservations =
     std::to_array<Attribute>({{"cpus", number},
                               {"memory", bytes},
                               {"generic_resources", objects, kNo, &kGenericObject},
-                              {"devices", device_requests, kNo, &kRequestObject}});
+                              {"devices", device_requests, kYes, &kRequestObject}});
 constexpr Object kReservationsObject = one("reservations", kReservations);
 constexpr auto kResources =
     std::to_array<Attribute>({{"limits", object, kYes, &kLimitsObject},
@@ -289,7 +289,7 @@ constexpr auto kService = std::to_array<Attribute>({
     {"extends", extends, kYes, &kExtendsObject},
     {"external_links", unique},
     {"extra_hosts", extra_hosts},
-    {"gpus", device_requests, kNo, &kRequestObject},
+    {"gpus", device_requests, kYes, &kRequestObject},
     {"group_add", texts},
     {"healthcheck", object, kYes, &kHealthObject},
     {"hostname", string},

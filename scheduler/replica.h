@@ -8,6 +8,7 @@
 
 #include "engine/output/pump.h"
 #include "engine/spec.h"
+#include "scheduler/cdi.h"
 #include "scheduler/context.h"
 #include "scheduler/describe_container.h"
 #include "scheduler/one_at_a_time.h"
@@ -203,6 +204,7 @@ class Replica {
   OneAtATime making_network_;  // who is to live in it asks for it, too
   SharedNetwork shared_;       // of shares_network(); its descriptor is network_
   SharedSpaces spaces_;        // until it is parked
+  CdiEdits device_edits_;
   std::string host_address_;  // how it reaches the host; "" where it cannot
   std::optional<engine::Launched> parked_;
   engine::ContainerSpec spec_;

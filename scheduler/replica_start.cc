@@ -226,6 +226,8 @@ Task<> Replica::run_program() {
   spec_.process.user = user_in(root.get(), user, &home);
   // Other users than root have no capabilities after exec, as under docker: none are inheritable.
   spec_.process.env = environment_of(service_, image_.config, spec_.hostname, home);
+  for (const std::string& variable : device_edits_.environment)
+    put_variable(spec_.process.env, variable);
   if (spec_.process.args.empty()) {
     throw Error("neither the service nor its image says what to run")
         .hint("add command: to the service");
@@ -250,6 +252,7 @@ engine::User Replica::user_in(int root, const std::string& wanted, std::string* 
   std::vector<uint32_t> groups;
   for (const std::string& group : service_.group_add)
     groups.push_back(engine::resolve_group_in(root, group));
+  groups.insert(groups.end(), device_edits_.groups.begin(), device_edits_.groups.end());
   user.additional_gids.insert(user.additional_gids.end(), groups.begin(), groups.end());
   if (engine::rootless::in_user_namespace()) engine::rootless::adapt(user, groups);
   return user;
