@@ -23,6 +23,8 @@
 #include <unistd.h>
 
 #include "engine/keeper/protocol.h"
+#include "engine/keeper/read_only_self.h"
+#include "engine/keeper/reaper.h"
 #include "engine/keeper/tables.h"
 #include "engine/launch/child.h"
 #include "engine/launch/kernel_abi.h"
@@ -43,6 +45,7 @@ Descriptors descriptors;
 int epoll_fd = -1;
 int socket_fd = 0;         // to the supervisor; 0 while there is none
 int supervisor_pidfd = 0;  // watched whether it is our child or not
+int supervisor_pid = 0;
 bool supervisor_is_child = false;
 bool quitting = false;
 int journal_fd = -1;
@@ -92,7 +95,11 @@ void tell(const Message& message, int fd) {
   m.msg_iov = &iov;
   m.msg_iovlen = 1;
   attach_rights(m, control, &fd, fd > 0 ? 1 : 0);
-  if (sendmsg(socket_fd, &m, MSG_NOSIGNAL) < 0 && errno == EAGAIN) {
+  ssize_t sent = 0;
+  do {
+    sent = sendmsg(socket_fd, &m, MSG_NOSIGNAL);
+  } while (sent < 0 && errno == EINTR);
+  if (sent < 0 && errno == EAGAIN) {
     syscall(SYS_pidfd_send_signal, supervisor_pidfd, SIGKILL, nullptr, 0);
     release(socket_fd);
   }
@@ -332,6 +339,13 @@ void on_process_end(Process& p) {
   tell(m, -1);
 }
 
+bool is_known(int pid) {
+  bool known = pid == supervisor_pid;
+  for (uint32_t i = 0; i < kMaxProcesses && !known; ++i)
+    known = processes.at(i).state != State::free && processes.at(i).pid == pid;
+  return known;
+}
+
 // ---- the supervisor
 // ---------------------------------------------------------------------------------
 
@@ -367,6 +381,7 @@ void start_supervisor() {
   socket_fd = pair[0];
   set_send_timeout();
   supervisor_pidfd = pidfd;
+  supervisor_pid = static_cast<int>(pid);
   supervisor_is_child = true;
   watch(socket_fd, Source::supervisor_socket, 0);
   watch(supervisor_pidfd, Source::supervisor_process, 0);
@@ -509,6 +524,7 @@ void on_socket() {
       if (source == Source::supervisor_socket && socket_fd > 0) on_socket();
       if (source == Source::supervisor_process && supervisor_pidfd > 0) on_supervisor_end();
     }
+    reap_orphans(is_known);
   }
 }
 
@@ -528,6 +544,7 @@ void be_a_keeper(const char* directory) {
   close(dir);
   if (chdir("/") != 0) _exit(1);
   prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+  be_the_reaper();
   epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 }
 
@@ -538,6 +555,11 @@ void be_a_keeper(const char* directory) {
     const char usage[] = "pcompose-keeper is started by pcompose\n";
     if (write(2, usage, sizeof usage - 1) < 0) _exit(3);
     _exit(2);
+  }
+  if (execute_from_read_only_mount(argv, envp) != 0) {
+    const char unsafe[] = "pcompose-keeper cannot be executed from a read-only mount\n";
+    if (write(2, unsafe, sizeof unsafe - 1) < 0) _exit(3);
+    _exit(3);
   }
   environment = envp;
   be_a_keeper(argv[1]);
