@@ -325,7 +325,7 @@ constexpr auto kService = std::to_array<Attribute>({
     {"pull_refresh_after", string, kNo},
     {"read_only", boolean},
     {"restart", string},
-    {"runtime", string, kNo},
+    {"runtime", string, kYes},
     {"scale", integer},
     {"secrets", grants, kYes, &kGrantObject},
     {"security_opt", strings},

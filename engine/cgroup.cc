@@ -170,8 +170,8 @@ std::vector<std::string> Cgroups::make(const std::string& container,
 
 std::vector<std::string> Cgroups::limit(const std::string& container, const Resources& resources) {
   if (owner_ == Owner::user) {
-    throw Error("an ordinary user's containers cannot be limited yet")
-        .hint("take the limits away, or run as root");
+    throw Error("no controller of the control groups belongs to this user")
+        .hint("run as root, take the limits away, or go on without: --limits=warn");
   }
   auto group = runtime::ControlGroup::make("/" + tag_ + "/" + container, container);
   group.apply(resources);
@@ -235,17 +235,40 @@ void Cgroups::freeze(const std::string& container, Freeze freeze) {
   throw Error("no cgroup of this machine can freeze processes");
 }
 
-long Cgroups::out_of_memory_kills(const std::string& container) const {
-  for (const auto& h : hierarchies_) {
-    if (!h.v2 && h.controllers != "memory") continue;
-    std::string file = directory(h, container) + (h.v2 ? "/memory.events" : "/memory.oom_control");
-    std::istringstream lines(read_or_empty(file));
-    long count = 0;
-    for (std::string key; lines >> key >> count;) {
-      if (key == "oom_kill") return count;
-    }
+namespace {
+
+std::optional<uint64_t> bytes_in(const std::string& file) {
+  std::istringstream text(read_or_empty(file));
+  uint64_t value = 0;
+  if (!(text >> value)) return std::nullopt;  // "max" of v2, or no such file
+  return value;
+}
+
+// cgroup-v2.rst; cgroup-v1/memory.rst.
+MemoryUse memory_use_in(const std::string& group, bool v2) {
+  MemoryUse out;
+  std::istringstream lines(read_or_empty(group + (v2 ? "/memory.events" : "/memory.oom_control")));
+  long count = 0;
+  for (std::string key; lines >> key >> count;) {
+    if (key == "oom_kill") out.kills = count;
   }
-  return 0;
+  out.limit = bytes_in(group + (v2 ? "/memory.max" : "/memory.limit_in_bytes"));
+  constexpr uint64_t kUnlimited = uint64_t{1} << 62U;  // v1 writes the largest number of pages
+  if (out.limit && *out.limit > kUnlimited) out.limit.reset();
+  out.peak = bytes_in(group + (v2 ? "/memory.peak" : "/memory.max_usage_in_bytes"));
+  return out;
+}
+
+}  // namespace
+
+MemoryUse Cgroups::memory_use(const std::string& container) const {
+  for (const auto& h : hierarchies_) {
+    if (h.controllers == "memory") return memory_use_in(directory(h, container), false);
+  }
+  for (const auto& h : hierarchies_) {
+    if (h.v2) return memory_use_in(directory(h, container), true);
+  }
+  return {};
 }
 
 }  // namespace pcompose::engine

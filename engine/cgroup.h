@@ -1,6 +1,8 @@
 // Control groups behind one interface: v2, and v1 or hybrid hosts.
 #pragma once
 
+#include <cstdint>
+#include <optional>
 #include <string>
 #include <sys/types.h>
 #include <vector>
@@ -24,6 +26,12 @@ enum class Freeze { no, yes };
 enum class Owner { root, user };
 // How a container is kept from devices: files of v1's devices hierarchy, a program on its v2 group.
 enum class DeviceRules { none, files, program };
+
+// Of a group, since it was made. Bytes.
+struct MemoryUse {
+  long kills = 0;  // by the kernel, for want of memory
+  std::optional<uint64_t> limit, peak;
+};
 
 // The groups of one root: <mount>/<tag>/<container>.
 class Cgroups {
@@ -54,8 +62,8 @@ class Cgroups {
   // (cgroup-v2.rst, freezer-subsystem.rst of the kernel). It may take a moment longer than the
   // call. Throws Error where neither is there.
   void freeze(const std::string& container, Freeze freeze);
-  // How many times the kernel killed for want of memory in it; 0 where it cannot be told.
-  [[nodiscard]] long out_of_memory_kills(const std::string& container) const;
+  // What is known of its memory; nothing where no hierarchy tells.
+  [[nodiscard]] MemoryUse memory_use(const std::string& container) const;
 
   [[nodiscard]] bool has_device_rules() const { return device_rules_ != DeviceRules::none; }
 

@@ -75,6 +75,25 @@ Plan start_plan(const ContainerSpec& spec) {
   return plan;
 }
 
+Plan runtime_plan(const Process& program, const std::vector<std::string>& cgroup_procs,
+                  const ContainerSpec* spec) {
+  Plan plan(spec == nullptr ? 0 : CLONE_NEWNS);
+  for (const std::string& procs : cgroup_procs) add_text(plan, OpCode::cgroup_join, procs);
+  if (spec != nullptr) {
+    plan.add(op(OpCode::private_mounts));
+    add_root(plan, spec->root);
+    for (const auto* mounts : {&spec->mounts, &spec->start_mounts}) {
+      for (const Mount& m : *mounts) {
+        if (m.type == "bind") add_mount(plan, m);
+      }
+    }
+  }
+  plan.add(op(OpCode::session));
+  add_stdio(plan, program);
+  add_exec(plan, program);
+  return plan;
+}
+
 Plan exec_plan(const Process& process, const Entry& into, const Linux& linux) {
   Plan plan;
   add_cgroups(plan, linux);

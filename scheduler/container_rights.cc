@@ -170,24 +170,43 @@ SecurityOptions security_options_of(const compose::Service& service) {
   return out;
 }
 
+namespace {
+
+engine::SeccompProfile profile_in(const compose::Service& service, const std::string& file,
+                                  const std::string& project_directory) {
+  std::string path = file.starts_with('/') ? file : project_directory + "/" + file;
+  try {
+    json::value document = json::parse(read_file(path));
+    return engine::runtime::parse_docker_seccomp(engine::runtime::JsonNode(document, path),
+                                                 capabilities_of(service).bounding);
+  } catch (const std::exception& e) {
+    throw refused(service, "security_opt", e.what());
+  }
+}
+
+}  // namespace
+
 std::string seccomp_of(const compose::Service& service, const std::string& project_directory,
                        const std::string& cache_directory) {
   SecurityOptions options = security_options_of(service);
   if (options.seccomp_unconfined) return "";
-  engine::Capabilities capabilities = capabilities_of(service);
   if (options.seccomp_file.empty())
-    return engine::default_seccomp_filter(capabilities, cache_directory);
-  std::string path = options.seccomp_file.starts_with('/')
-                         ? options.seccomp_file
-                         : project_directory + "/" + options.seccomp_file;
+    return engine::default_seccomp_filter(capabilities_of(service), cache_directory);
+  auto profile = profile_in(service, options.seccomp_file, project_directory);
   try {
-    json::value document = json::parse(read_file(path));
-    auto profile = engine::runtime::parse_docker_seccomp(engine::runtime::JsonNode(document, path),
-                                                         capabilities.bounding);
     return engine::runtime::compile_seccomp(profile, cache_directory).bytes;
   } catch (const std::exception& e) {
     throw refused(service, "security_opt", e.what());
   }
+}
+
+std::optional<engine::SeccompProfile> seccomp_profile_of(const compose::Service& service,
+                                                         const std::string& project_directory) {
+  SecurityOptions options = security_options_of(service);
+  if (options.seccomp_unconfined) return std::nullopt;
+  if (options.seccomp_file.empty())
+    return engine::default_seccomp_profile(capabilities_of(service).bounding);
+  return profile_in(service, options.seccomp_file, project_directory);
 }
 
 void apply_rights(const compose::Service& service, engine::ContainerSpec& spec) {

@@ -86,6 +86,9 @@ struct Context {
   // The seccomp filter of a service's processes; the usual one is read once.
   std::function<std::string(const compose::Service&)> filter_of;
 
+  // The same as rules, for runtimes of others; nothing where it is unconfined.
+  std::function<std::optional<engine::SeccompProfile>(const compose::Service&)> profile_of;
+
   // CAP_MKNOD only where device rules or a user namespace keep what it makes from being opened, or
   // where the file asks for it.
   [[nodiscard]] engine::Capabilities without_unguarded_mknod(

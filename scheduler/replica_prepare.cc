@@ -71,10 +71,7 @@ engine::ContainerSpec Replica::describe() {
   if (engine::rootless::in_user_namespace()) engine::rootless::adapt(spec);
   spec.process.capabilities = context_.without_unguarded_mknod(spec.process.capabilities, service_);
   spec.linux.cgroup_procs = context_.cgroups->make(row_.short_id(), spec.linux.resources.devices);
-  if (limits_anything(spec.linux.resources)) {
-    for (std::string& file : context_.cgroups->limit(row_.short_id(), spec.linux.resources))
-      spec.linux.cgroup_procs.push_back(std::move(file));
-  }
+  apply_limits(spec);
   spec.linux.seccomp = context_.filter_of(service_);
   if (service_.init) {
     engine::Mount init;
@@ -127,6 +124,7 @@ Task<> Replica::prepare() {
       exit_status_ = status;
       ended_.set();
     };
+    if (has_own_runtime()) co_return;  // created when it starts: its volumes are attached then
     co_await park();
     spaces_ = SharedSpaces();
   } catch (Error& e) {

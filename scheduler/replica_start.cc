@@ -217,13 +217,7 @@ Error Replica::start_error(const engine::LaunchError& e) const {
   return out;
 }
 
-Task<> Replica::run_program() {
-  engine::Launched& parked = *parked_;
-  Fd root = open_file("/proc/" + std::to_string(parked.pid) + "/root", O_PATH | O_DIRECTORY);
-  auto trees = co_await attach_volumes(root.get(), spec_);
-  std::string home;
-  const std::string& user = service_.user.empty() ? image_.config.user : service_.user;
-  spec_.process.user = user_in(root.get(), user, &home);
+void Replica::set_environment(const std::string& home) {
   // Other users than root have no capabilities after exec, as under docker: none are inheritable.
   spec_.process.env = environment_of(service_, image_.config, spec_.hostname, home);
   for (const std::string& variable : device_edits_.environment)
@@ -232,6 +226,17 @@ Task<> Replica::run_program() {
     throw Error("neither the service nor its image says what to run")
         .hint("add command: to the service");
   }
+}
+
+Task<> Replica::run_program() {
+  if (has_own_runtime()) co_return co_await run_by_runtime();
+  engine::Launched& parked = *parked_;
+  Fd root = open_file("/proc/" + std::to_string(parked.pid) + "/root", O_PATH | O_DIRECTORY);
+  auto trees = co_await attach_volumes(root.get(), spec_);
+  std::string home;
+  const std::string& user = service_.user.empty() ? image_.config.user : service_.user;
+  spec_.process.user = user_in(root.get(), user, &home);
+  set_environment(home);
   // The program's ends. It holds them read-write, so that it never sees a closed pipe.
   Fd out = open_file(engine::Staging::fifo_path(run_directory(), engine::Stream::out), O_RDWR);
   Fd err = open_file(engine::Staging::fifo_path(run_directory(), engine::Stream::err), O_RDWR);
@@ -271,7 +276,8 @@ void Replica::started(engine::Launched launched) {
   started_at_ = context_.clock.now();
   row_.started_ns = context_.wall_ns();
   row_.stopped_by_user = false;
-  row_.error.clear();
+  row_.error = warning_;
+  kills_before_ = context_.cgroups->memory_use(row_.short_id()).kills;
   row_.health = probe_ ? Health::starting : Health::none;
   monitor_.reset();
   if (probe_) {

@@ -6,7 +6,6 @@
 
 #include "base/error.h"
 #include "scheduler/replica.h"
-#include "scheduler/sharing.h"
 
 namespace pcompose::scheduler {
 
@@ -47,8 +46,7 @@ Task<> Replica::settle_status() {
 std::optional<Duration> Replica::note_end() {
   row_.exit_code = exit_status_ ? exit_status_->code() : 255;
   row_.error = exit_status_ ? "" : "exit status unknown: its parent was killed";
-  if (context_.cgroups->out_of_memory_kills(row_.short_id()) > 0)
-    row_.error = "killed: out of memory";
+  if (std::string reason = out_of_memory(); !reason.empty()) row_.error = reason;
   row_.finished_ns = context_.wall_ns();
   row_.pid = 0;
   row_.health = Health::none;
@@ -89,10 +87,9 @@ Task<bool> Replica::start_again(Duration delay) {
   }
 }
 
-// A pid namespace of its own takes everybody along with its first process. In another's, or the
-// host's, what it started lives on.
+// A pid namespace of its own takes everybody along with its first process, but who is just entering
+// it. In another's, or the host's, what it started lives on.
 Task<> Replica::end_the_rest() {
-  if (service_.pid != "host" && !names_another(service_.pid)) co_return;
   for (int i = 0; i < 100 && !context_.cgroups->processes(row_.short_id()).empty(); ++i) {
     context_.cgroups->kill_all(row_.short_id());
     co_await sleep_for(milliseconds(5));
@@ -115,6 +112,7 @@ Task<> Replica::watch() {
     auto delay = note_end();
     group.cancel();
     co_await group.join();
+    if (has_own_runtime()) co_await forget_container();
     if (delay && co_await start_again(*delay)) continue;
     break;
   }

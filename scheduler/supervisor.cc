@@ -78,6 +78,9 @@ Supervisor::Supervisor(asio::io_context& io, std::string project, Fd keeper_sock
   context_.share_network = [this](const compose::Service& s) { return share_network(s); };
   context_.share_spaces = [this](const compose::Service& s) { return share_spaces(s); };
   context_.leave_network = [this](Replica& r) { return leave_network(r); };
+  context_.profile_of = [this](const compose::Service& service) {
+    return seccomp_profile_of(service, model_.working_dir);
+  };
   context_.filter_of = [this](const compose::Service& service) {
     std::string cache = context_.roots.state + "/cache";
     bool usual = service.cap_add.empty() && service.cap_drop.empty() && !service.privileged &&

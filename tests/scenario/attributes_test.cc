@@ -122,6 +122,43 @@ TEST_F(AttributesTest, OutOfMemoryIsNamed) {
   pcompose({"up", "-d"});
   ASSERT_TRUE(eventually([&] { return state("w") == "exited"; }, std::chrono::seconds(20)));
   EXPECT_EQ(ps()["w"].at("ExitCode").as_int64(), 137);
+  std::string status(ps()["w"].at("Status").as_string());
+  EXPECT_NE(status.find("killed: out of memory, limit 16 MiB, peak 1"), std::string::npos)
+      << status;
+  write("compose.yaml", read_file(file("compose.yaml")) +
+                            "  after: {image: busybox, command: 'true', depends_on: {w: "
+                            "{condition: service_completed_successfully}}}\n");
+  std::string err = expect(1, {"up", "-d"}).err;
+  EXPECT_NE(err.find("exited with code 137 (killed: out of memory, limit 16 MiB, peak "),
+            std::string::npos)
+      << err;
+}
+
+TEST_F(AttributesTest, ALimitThatCannotBeKeptIsRefusedOrSaid) {
+  compose(R"(services:
+  w:
+    image: busybox
+    command: sleep 1000
+    stop_grace_period: 0s
+    pids_limit: 77
+    cpuset: "4096"
+)");
+  std::string err = expect(1, {"up", "-d"}).err;
+  EXPECT_NE(err.find("compose.yaml:8:13: "), std::string::npos) << err;
+  EXPECT_NE(err.find("--limits=warn"), std::string::npos) << err;
+  err = expect(0, {"--limits=warn", "up", "-d"}).err;
+  EXPECT_NE(err.find("w-1 runs without cpuset: "), std::string::npos) << err;
+  EXPECT_NE(ps()["w"].at("Status").as_string().find("runs without cpuset: "), std::string::npos);
+  bool rootless = ::getenv("PCOMPOSE_TEST_ROOTLESS") != nullptr;
+  if (!rootless) EXPECT_EQ(limit("pids.max", "pids.max"), "77\n") << "the others are kept";
+  // A restart knows it still, and after the supervisor's death.
+  ::kill(supervisor(), SIGKILL);
+  expect(0, {"restart"});
+  EXPECT_NE(ps()["w"].at("Status").as_string().find("runs without cpuset: "), std::string::npos);
+  expect(0, {"down"});
+  ::setenv("PCOMPOSE_LIMITS", "warn", 1);
+  expect(0, {"up", "-d"});
+  ::unsetenv("PCOMPOSE_LIMITS");
 }
 
 TEST_F(AttributesTest, DevicesAreMadeAndMayBeOpened) {
@@ -172,7 +209,9 @@ TEST_F(AttributesTest, DevicesByTheirVendorsDescription) {
   up("    devices: [example.com/toy=one]\n    gpus: all\n");
   EXPECT_EQ(in("tr '\\0' '\\n' < /proc/1/environ | grep -c '^TOYS=yes$\\|^TOY=one$\\|^GPU=all$'"),
             "3\n");
-  EXPECT_EQ(in("stat -c '%a %t:%T' /dev/toy"), "444 a:c8\n");
+  // The node of a user namespace is the host's own.
+  bool rootless = ::getenv("PCOMPOSE_TEST_ROOTLESS") != nullptr;
+  EXPECT_EQ(in("stat -c '%a %t:%T' /dev/toy"), rootless ? "666 a:c8\n" : "444 a:c8\n");
   EXPECT_EQ(in("(exec 3</dev/toy) && echo opened"), "opened\n");
   EXPECT_EQ(in("cat /opt/toy"), read_file("/etc/hostname"));
   EXPECT_NE(pcompose({"exec", "-T", "w", "sh", "-c", "echo x > /opt/toy"}).code, 0);
