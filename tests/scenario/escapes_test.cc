@@ -72,7 +72,7 @@ TEST_F(EscapesTest, NoDescriptorOfTheHostIsLeft) {
   EXPECT_EQ(in("ls /proc/self/fd | wc -l"), "4\n");
   for (int fd = 3; fd < 12; ++fd) {
     std::string directory = "/proc/self/fd/" + std::to_string(fd);
-    EXPECT_NE(pcompose({"exec", "-T", "-w", directory, "w", "cat", "etc/hostname"}).code, 0) << fd;
+    EXPECT_NE(pcompose({"exec", "-T", "-w", directory, "w", "true"}).code, 0) << fd;
   }
   expect(0, {"down"});
   for (int fd = 3; fd < 12; ++fd) {
@@ -83,29 +83,24 @@ TEST_F(EscapesTest, NoDescriptorOfTheHostIsLeft) {
 
 // CVE-2021-30465: a link in a volume must not lead a mount to the host.
 TEST_F(EscapesTest, MountTargetsStayInsideTheRoot) {
-  fs::create_directories(file("outside"));
   write("inner/note", "from the host\n");
   compose(R"(services:
   bad:
     image: busybox
-    command: sh -c 'ln -s ../../../../../..)" +
-          file("outside") + R"( /data/sub && mkdir -p /real'
+    command: ln -s ../../../../../../etc /data/sub
     volumes: ['data:/data']
   w:
     image: busybox
     command: sleep 1000
     stop_grace_period: 0s
-    volumes: ['data:/data', './inner:/data/sub']
+    volumes: ['data:/data', './inner:/data/sub', './inner:/data/sub/deep/er']
     depends_on: {bad: {condition: service_completed_successfully}}
 volumes: {data: {}}
 )");
-  pcompose({"up", "-d"});
-  EXPECT_TRUE(fs::is_empty(file("outside"))) << "made there";
-  EXPECT_EQ(read_file("/proc/self/mountinfo").find(file("outside")), std::string::npos);
-  if (state("w") == "running") {
-    EXPECT_EQ(in("cat " + file("outside") + "/note"), "from the host\n")
-        << "inside, where it leads";
-  }
+  expect(0, {"up", "-d"});
+  EXPECT_EQ(in("cat /etc/note"), "from the host\n") << "where the link leads inside";
+  EXPECT_FALSE(fs::exists("/etc/note"));
+  EXPECT_FALSE(fs::exists("/etc/deep"));
 }
 
 // CVE-2025-31133, CVE-2025-52565: what lies at /dev is no source for masks, terminals and stdin.
@@ -123,7 +118,7 @@ TEST_F(EscapesTest, DeviceNodesAreTheRealOnes) {
   service("    volumes: ['./dev:/dev']\n");
   if (pcompose({"up", "-d"}).code == 0) {
     EXPECT_EQ(in("head -c 1 /proc/kcore | wc -c"), "0\n") << "masked before /dev was covered";
-    EXPECT_EQ(in("echo x 2>/dev/null > /dev/console; echo $?"), "1\n");
+    EXPECT_EQ(in("(: > /dev/console) 2>/dev/null; echo $?"), "1\n");
   }
 }
 
@@ -215,7 +210,8 @@ TEST_F(EscapesTest, ProcHasNoGadgets) {
   for (const char* path :
        {"/proc/sys/kernel/core_pattern", "/proc/sys/kernel/modprobe", "/proc/sysrq-trigger",
         "/proc/irq/default_smp_affinity", "/sys/kernel/uevent_helper", "/sys/kernel/mm/ksm/run"})
-    EXPECT_EQ(in("(echo x > " + std::string(path) + ") 2>/dev/null && echo written || echo kept"),
+    // Opened, not written: where this fails, the host is the one that changes.
+    EXPECT_EQ(in("(: > " + std::string(path) + ") 2>/dev/null && echo opened || echo kept"),
               "kept\n")
         << path;
   EXPECT_NE(pcompose({"exec", "-T", "w", "mount", "-t", "tmpfs", "none", "/tmp"}).code, 0);
