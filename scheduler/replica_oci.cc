@@ -12,7 +12,7 @@
 #include "base/json.h"
 #include "engine/merged_layers.h"
 #include "engine/plan.h"
-#include "engine/rootless/shared_namespaces.h"
+#include "engine/rootless/own_ids.h"
 #include "engine/runtime/config_writer.h"
 #include "scheduler/container_rights.h"
 #include "scheduler/oci_runtimes.h"
