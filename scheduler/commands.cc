@@ -350,6 +350,14 @@ Task<> Supervisor::down(const json::object& request, ProgressSink& progress) {
   if (replicas_.empty()) store_.remove_project(context_.project);
 }
 
+Task<> Supervisor::upgrade(ProgressSink& progress) {
+  CommandTurn turn(*this);
+  co_await turn.take(progress);
+  store_.flush();
+  keeper_->upgrade();
+  upgrading_ = true;
+}
+
 void Supervisor::kill_all() {
   for (auto& [name, r] : replicas_) r->kill();
 }

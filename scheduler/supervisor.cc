@@ -1,5 +1,6 @@
 #include "scheduler/supervisor.h"
 
+#include <cstdlib>
 #include <fcntl.h>
 #include <filesystem>
 #include <sys/file.h>
@@ -246,6 +247,7 @@ bool Supervisor::may_end() {
 
 Task<> Supervisor::wait_until_idle() {
   for (;;) {
+    if (upgrading_ && busy_ == 0) co_return;
     if (busy_ == 0 && !anything_up() && !names_stale_) {
       // A client that was just served may have another command.
       co_await asio::post(context_.executor, asio::use_awaitable);
@@ -274,6 +276,8 @@ Task<> Supervisor::run() {
   ControlServer server(*this, listener_);
   tasks_.spawn(server.run());
   co_await wait_until_idle();
+  // As if it were killed: the keeper starts what is installed now, which adopts everything.
+  if (upgrading_) std::_Exit(0);
   forwarder_.quit();
   keeper_->quit();
   tasks_.cancel();

@@ -47,6 +47,8 @@ class Supervisor final : public Runtime {
   Task<> life(const std::string& verb, const json::object& request, ProgressSink& progress);
   // connect, disconnect: a container that runs, and a network.
   Task<> change_network(const std::string& verb, const json::object& request);
+  // Keeper and supervisor begin anew as the programs that are installed now; containers run on.
+  Task<> upgrade(ProgressSink& progress);
   // Ends everything at once, whatever command runs: the second Ctrl-C.
   void kill_all();
   // Cancels the command that runs now.
@@ -163,6 +165,7 @@ class Supervisor final : public Runtime {
   std::vector<netns::EndpointRow> known_endpoints_;
   std::vector<netns::NetworkRow> known_networks_;
   bool names_stale_ = false;
+  bool upgrading_ = false;
 };
 
 }  // namespace pcompose::scheduler
