@@ -24,6 +24,7 @@ struct Globals {
   std::string progress = "auto";
   std::string ansi = "auto";
   bool dry_run = false;
+  std::string limits = "error";            // or "warn"
   std::vector<std::string> command_words;  // of exec: service and command
 
   [[nodiscard]] compose::LoadOptions load_options(
@@ -41,6 +42,8 @@ std::string project_name(const Globals& globals);
 // Each adds its command to `app` and stores in `run` what to do when it was given; run returns the
 // exit code.
 using Run = std::function<int()>;
+// --limits, for whom starts containers.
+void add_limits(CLI::App& command, Globals& globals);
 void add_up(CLI::App& app, Globals& globals, Run& run);
 void add_create(CLI::App& app, Globals& globals, Run& run);
 void add_scale(CLI::App& app, Globals& globals, Run& run);

@@ -128,6 +128,7 @@ std::vector<std::string> cut_command(int& argc, char** argv) {
                                                    "--profile",
                                                    "--progress",
                                                    "--ansi",
+                                                   "--limits",
                                                    "-u",
                                                    "--user",
                                                    "-w",

@@ -31,6 +31,14 @@ void add_version(CLI::App& app, Run& run) {
   });
 }
 
+void add_limits(CLI::App& command, Globals& globals) {
+  command
+      .add_option("--limits", globals.limits,
+                  "error or warn: what becomes of a container whose limits cannot be kept")
+      ->check(CLI::IsMember({"error", "warn"}))
+      ->envname("PCOMPOSE_LIMITS");
+}
+
 namespace {
 
 void add_globals(CLI::App& app, Globals& g) {
@@ -46,6 +54,7 @@ void add_globals(CLI::App& app, Globals& g) {
   app.add_option("--ansi", g.ansi, "never, always or auto")
       ->check(CLI::IsMember({"never", "always", "auto"}));
   app.add_flag("--dry-run", g.dry_run, "Print what would be done, and do nothing");
+  add_limits(app, g);
 }
 
 int run_command(int argc, char** argv) {

@@ -54,6 +54,13 @@ std::string status_text(const scheduler::ContainerRow& row) {
   return text;
 }
 
+// Why it ended, or what it runs without.
+std::string remark(const scheduler::ContainerRow& row) {
+  bool died = row.error.find("out of memory") != std::string::npos;
+  bool lacks = row.status != Status::exited && row.error.starts_with("runs without ");
+  return died || lacks ? fmt::format(" ({})", row.error) : "";
+}
+
 std::string ports_text(const ContainerView& view) {
   std::string out;
   for (const auto& p : view.ports) {
@@ -108,7 +115,7 @@ json::object as_json(const ContainerView& v, bool whole) {
           {"Service", v.row.service},
           {"Size", "0B"},
           {"State", scheduler::status_name(v.row.status)},
-          {"Status", status_text(v.row)}};
+          {"Status", status_text(v.row) + remark(v.row)}};
 }
 
 bool wanted(const ContainerView& v, const PsFlags& flags) {
@@ -125,8 +132,8 @@ void print_table(const std::vector<ContainerView>& views, bool whole) {
       {"NAME", "IMAGE", "COMMAND", "SERVICE", "CREATED", "STATUS", "PORTS"}};
   for (const auto& v : views) {
     rows.push_back({v.row.name, v.row.image, shortened(v.row.command, whole), v.row.service,
-                    words_of_duration(age(v.row.created_ns)) + " ago", status_text(v.row),
-                    ports_text(v)});
+                    words_of_duration(age(v.row.created_ns)) + " ago",
+                    status_text(v.row) + remark(v.row), ports_text(v)});
   }
   fmt::print("{}", format_table(rows));
 }

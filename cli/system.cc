@@ -11,7 +11,9 @@
 #include "base/error.h"
 #include "cli/command.h"
 #include "cli/table.h"
+#include "scheduler/control_client.h"
 #include "scheduler/namespaces.h"
+#include "scheduler/view.h"
 
 namespace pcompose::cli {
 namespace {
@@ -116,6 +118,23 @@ int check(bool quiet) {
   return faults.empty() ? 0 : 1;
 }
 
+// A client that gets no answer to the end of it asks again; a second time does no harm.
+int upgrade() {
+  Roots roots = Roots::from_environment();
+  int failed = 0;
+  for (const auto& view : scheduler::view_projects(roots)) {
+    const std::string& project = view.name;
+    scheduler::ControlClient client(roots, project);
+    if (!client.connect(scheduler::Start::never)) continue;
+    auto result =
+        client.call("/v1/upgrade", {}, [](const json::object&) {}, scheduler::Start::never);
+    int code = report(result);
+    if (code == 0) fmt::print("{}\n", project);
+    failed = std::max(failed, code);
+  }
+  return failed;
+}
+
 bool confirmed(bool all, bool volumes) {
   fmt::print(
       "This removes:\n  - {}\n  - layers that no image has\n{}  - what is left of containers "
@@ -162,6 +181,10 @@ void add_system(CLI::App& app, Run& run) {
       return scheduler::run_inside([&] { return disk_usage(flags->verbose, flags->format); });
     };
   });
+  system
+      ->add_subcommand("upgrade",
+                       "Have running projects looked after by the programs that are installed now")
+      ->callback([&run] { run = [] { return upgrade(); }; });
   CLI::App* c = system->add_subcommand(
       "check", "Hold the database against disk and kernel; exits 1 where something is wrong");
   c->add_flag("-q,--quiet", flags->quiet, "Print nothing where nothing is wrong");

@@ -122,6 +122,7 @@ int up(const Globals& globals, UpFlags flags) {
   apply_scales(project, flags.scales);
   bind_ports(project);
   if (flags.pod) project.pod = true;
+  project.lenient_limits = globals.limits == "warn";
   // Before anything is touched.
   provide_images(
       globals, roots,
@@ -181,6 +182,7 @@ void add_up(CLI::App& app, Globals& globals, Run& run) {
   c->add_flag("--no-deps", flags->no_deps, "Leave out what the services depend on");
   c->add_flag("--no-start", flags->no_start, "Create only");
   c->add_flag("--pod", flags->pod, "All containers in one network, ipc and uts namespace");
+  add_limits(*c, globals);
   c->add_flag("--auto-ports", flags->auto_ports,
               "Publish on the next free port where one is in use");
   c->add_option("-t,--timeout", flags->timeout,

@@ -53,6 +53,14 @@ Condition condition_of(const std::string& text) {
   return Condition::service_started;
 }
 
+bool names_another(const Node& node, std::string_view key) {
+  const Node* written = node.find(key);
+  if (written == nullptr) return false;
+  std::string_view text = written->text;
+  return (text.starts_with("service:") && text.size() > 8) ||
+         (text.starts_with("container:") && text.size() > 10);
+}
+
 MountType mount_type_of(std::string_view text) {
   const auto& words = EnumWords<MountType>::words;
   const auto* found = std::ranges::find(words, text);
@@ -131,8 +139,10 @@ void ServiceDecoder::texts(const Node& node, Service& out) {
     cannot(*node.find("network_mode"), "network_mode", fmt::format("\"{}\"", mode),
            "none, host, service:NAME or container:NAME");
   }
-  only(node, "ipc", {"private", "shareable", "host", "none"});
-  only(node, "pid", {"host"});
+  if (!names_another(node, "ipc"))
+    only(node, "ipc", {"private", "shareable", "host", "none", "service:NAME", "container:NAME"});
+  if (!names_another(node, "pid"))
+    only(node, "pid", {"private", "host", "service:NAME", "container:NAME"});
   only(node, "uts", {"host"});
   only(node, "userns_mode", {"host"});
   only(node, "isolation", {"default"});

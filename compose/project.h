@@ -221,6 +221,7 @@ struct Project {
   std::map<std::string, Volume> volumes;
   std::map<std::string, Material> secrets, configs;
   std::map<std::string, LanguageModel> models;
+  bool lenient_limits = false;  // --limits=warn: containers run where a limit cannot be kept
   bool pod = false;  // x-pcompose: {pod: true}, or --pod: one network, ipc and uts namespace
   // What secrets and configs take from the environment, by "secrets.KEY" or "configs.KEY". Not part
   // of the JSON: that is written to disk.

@@ -122,7 +122,9 @@ constexpr auto kHook = std::to_array<Attribute>({{"command", command},
                                                  {"working_dir", string},
                                                  {"environment", environment},
                                                  {"per_replica", boolean}});
-constexpr Object kHookObject = one("hook", kHook);
+constexpr auto kHookRequired = std::to_array<Names>({"command"});
+constexpr Object kHookObject = one("hook", kHook, kHookRequired);
+constexpr Object kPreStartObject = one("hook", kHook);  // its image says what to run
 
 constexpr auto kLogging = std::to_array<Attribute>({{"driver", string}, {"options", text_map}});
 constexpr Object kLoggingObject = one("logging", kLogging);
@@ -204,7 +206,7 @@ constexpr auto kReservations =
     std::to_array<Attribute>({{"cpus", number},
                               {"memory", bytes},
                               {"generic_resources", objects, kNo, &kGenericObject},
-                              {"devices", device_requests, kNo, &kRequestObject}});
+                              {"devices", device_requests, kYes, &kRequestObject}});
 constexpr Object kReservationsObject = one("reservations", kReservations);
 constexpr auto kResources =
     std::to_array<Attribute>({{"limits", object, kYes, &kLimitsObject},
@@ -287,7 +289,7 @@ constexpr auto kService = std::to_array<Attribute>({
     {"extends", extends, kYes, &kExtendsObject},
     {"external_links", unique},
     {"extra_hosts", extra_hosts},
-    {"gpus", device_requests, kNo, &kRequestObject},
+    {"gpus", device_requests, kYes, &kRequestObject},
     {"group_add", texts},
     {"healthcheck", object, kYes, &kHealthObject},
     {"hostname", string},
@@ -313,9 +315,9 @@ constexpr auto kService = std::to_array<Attribute>({
     {"pids_limit", integer},
     {"platform", string},
     {"ports", ports, kYes, &kPortObject},
-    {"post_start", objects, kNo, &kHookObject},
-    {"pre_start", objects, kNo, &kHookObject},
-    {"pre_stop", objects, kNo, &kHookObject},
+    {"post_start", objects, kYes, &kHookObject},
+    {"pre_start", objects, kNo, &kPreStartObject},
+    {"pre_stop", objects, kYes, &kHookObject},
     {"privileged", boolean},
     {"profiles", unique},
     {"provider", object, kNo, &kProviderObject},
@@ -323,7 +325,7 @@ constexpr auto kService = std::to_array<Attribute>({
     {"pull_refresh_after", string, kNo},
     {"read_only", boolean},
     {"restart", string},
-    {"runtime", string, kNo},
+    {"runtime", string, kYes},
     {"scale", integer},
     {"secrets", grants, kYes, &kGrantObject},
     {"security_opt", strings},

@@ -19,13 +19,30 @@
 namespace pcompose::engine {
 namespace {
 
-constexpr const char* kDeviceRules[] = {
-    "c *:* m",   "b *:* m",     // nodes may be made (CAP_MKNOD) …
-    "c 1:3 rwm", "c 1:5 rwm",   // … but only these opened: null, zero
-    "c 1:7 rwm", "c 1:8 rwm",   // full, random
-    "c 1:9 rwm", "c 5:0 rwm",   // urandom, tty
-    "c 5:2 rwm", "c 136:* rwm"  // ptmx, pts
-};
+DeviceRule allowed(char type, std::optional<uint32_t> major, std::optional<uint32_t> minor,
+                   const char* access = "rwm") {
+  return {.allow = true, .type = type, .major = major, .minor = minor, .access = access};
+}
+
+// What every container may do, as docker has it, and what this one may besides.
+std::vector<DeviceRule> rules_with(const std::vector<DeviceRule>& more) {
+  constexpr auto any = std::nullopt;
+  std::vector<DeviceRule> rules = {
+      allowed('c', any, any, "m"), allowed('b', any, any, "m"),  // made (CAP_MKNOD), not opened …
+      allowed('c', 1, 3),          allowed('c', 1, 5),           // … but for null, zero
+      allowed('c', 1, 7),          allowed('c', 1, 8),           // full, random
+      allowed('c', 1, 9),          allowed('c', 5, 0),           // urandom, tty
+      allowed('c', 5, 2),          allowed('c', 136, any),       // ptmx, pts
+  };
+  rules.insert(rules.end(), more.begin(), more.end());
+  return rules;
+}
+
+bool allows_everything(const std::vector<DeviceRule>& rules) {
+  return std::ranges::any_of(rules, [](const DeviceRule& rule) {
+    return rule.allow && rule.type == 'a' && !rule.major && !rule.minor;
+  });
+}
 
 void write_control(const std::string& path, const char* value) {
   Fd fd = open_file(path, O_WRONLY);
@@ -75,8 +92,16 @@ Cgroups::Cgroups(std::string tag, Owner owner) : tag_(std::move(tag)), owner_(ow
   } else {
     for (const auto& h : runtime::parse_hierarchies(mounts)) all_mounts_.push_back(h.mount);
   }
-  has_devices_ = std::any_of(hierarchies_.begin(), hierarchies_.end(),
-                             [](const CgroupHierarchy& h) { return h.controllers == "devices"; });
+  device_rules_ = find_device_rules();
+}
+
+DeviceRules Cgroups::find_device_rules() const {
+  auto is_v1 = [](const CgroupHierarchy& h) { return h.controllers == "devices"; };
+  if (std::ranges::any_of(hierarchies_, is_v1)) return DeviceRules::files;
+  bool v2 = std::ranges::any_of(hierarchies_, &CgroupHierarchy::v2);
+  // A user namespace keeps an ordinary user from devices, and from loading programs.
+  bool loads = v2 && owner_ == Owner::root && runtime::device_programs_load();
+  return loads ? DeviceRules::program : DeviceRules::none;
 }
 
 // cgroups(7): "4:memory:/user.slice", "0::/user.slice" for v2.
@@ -111,17 +136,21 @@ void Cgroups::make_parent(const CgroupHierarchy& h) {
 
 // cgroup-v1/devices.rst: a group may have what its parent has, so each container gets its own.
 void Cgroups::write_device_rules(const std::string& path, const std::vector<DeviceRule>& more) {
-  for (const DeviceRule& rule : more) {
-    if (rule.allow && rule.type == 'a' && !rule.major && !rule.minor) return;  // everything
-  }
+  if (allows_everything(more)) return;
   write_control(path + "/devices.deny", "a");
   Fd allow = open_file(path + "/devices.allow", O_WRONLY);
-  auto write_rule = [&](const std::string& text) {
+  for (const DeviceRule& rule : rules_with(more)) {
+    std::string text = runtime::rule_text(rule);
     if (::write(allow.get(), text.data(), text.size()) < 0)
       throw Error::from_errno("allow the devices " + text);
-  };
-  for (const char* rule : kDeviceRules) write_rule(rule);
-  for (const DeviceRule& rule : more) write_rule(runtime::rule_text(rule));
+  }
+}
+
+// The program goes with the group.
+void Cgroups::attach_device_rules(const std::string& path, const std::vector<DeviceRule>& more) {
+  if (allows_everything(more)) return;
+  Fd group = open_file(path, O_RDONLY | O_DIRECTORY);
+  runtime::attach_device_program(group.get(), rules_with(more));
 }
 
 std::vector<std::string> Cgroups::make(const std::string& container,
@@ -134,14 +163,15 @@ std::vector<std::string> Cgroups::make(const std::string& container,
       make_parent(h);
     }
     if (h.controllers == "devices") write_device_rules(path, devices);
+    if (h.v2 && device_rules_ == DeviceRules::program) attach_device_rules(path, devices);
   }
   return procs(container);
 }
 
 std::vector<std::string> Cgroups::limit(const std::string& container, const Resources& resources) {
   if (owner_ == Owner::user) {
-    throw Error("an ordinary user's containers cannot be limited yet")
-        .hint("take the limits away, or run as root");
+    throw Error("no controller of the control groups belongs to this user")
+        .hint("run as root, take the limits away, or go on without: --limits=warn");
   }
   auto group = runtime::ControlGroup::make("/" + tag_ + "/" + container, container);
   group.apply(resources);
@@ -205,17 +235,40 @@ void Cgroups::freeze(const std::string& container, Freeze freeze) {
   throw Error("no cgroup of this machine can freeze processes");
 }
 
-long Cgroups::out_of_memory_kills(const std::string& container) const {
-  for (const auto& h : hierarchies_) {
-    if (!h.v2 && h.controllers != "memory") continue;
-    std::string file = directory(h, container) + (h.v2 ? "/memory.events" : "/memory.oom_control");
-    std::istringstream lines(read_or_empty(file));
-    long count = 0;
-    for (std::string key; lines >> key >> count;) {
-      if (key == "oom_kill") return count;
-    }
+namespace {
+
+std::optional<uint64_t> bytes_in(const std::string& file) {
+  std::istringstream text(read_or_empty(file));
+  uint64_t value = 0;
+  if (!(text >> value)) return std::nullopt;  // "max" of v2, or no such file
+  return value;
+}
+
+// cgroup-v2.rst; cgroup-v1/memory.rst.
+MemoryUse memory_use_in(const std::string& group, bool v2) {
+  MemoryUse out;
+  std::istringstream lines(read_or_empty(group + (v2 ? "/memory.events" : "/memory.oom_control")));
+  long count = 0;
+  for (std::string key; lines >> key >> count;) {
+    if (key == "oom_kill") out.kills = count;
   }
-  return 0;
+  out.limit = bytes_in(group + (v2 ? "/memory.max" : "/memory.limit_in_bytes"));
+  constexpr uint64_t kUnlimited = uint64_t{1} << 62U;  // v1 writes the largest number of pages
+  if (out.limit && *out.limit > kUnlimited) out.limit.reset();
+  out.peak = bytes_in(group + (v2 ? "/memory.peak" : "/memory.max_usage_in_bytes"));
+  return out;
+}
+
+}  // namespace
+
+MemoryUse Cgroups::memory_use(const std::string& container) const {
+  for (const auto& h : hierarchies_) {
+    if (h.controllers == "memory") return memory_use_in(directory(h, container), false);
+  }
+  for (const auto& h : hierarchies_) {
+    if (h.v2) return memory_use_in(directory(h, container), true);
+  }
+  return {};
 }
 
 }  // namespace pcompose::engine

@@ -1,6 +1,8 @@
 // Control groups behind one interface: v2, and v1 or hybrid hosts.
 #pragma once
 
+#include <cstdint>
+#include <optional>
 #include <string>
 #include <sys/types.h>
 #include <vector>
@@ -22,6 +24,14 @@ std::vector<CgroupHierarchy> parse_cgroup_mounts(const std::string& mountinfo);
 
 enum class Freeze { no, yes };
 enum class Owner { root, user };
+// How a container is kept from devices: files of v1's devices hierarchy, a program on its v2 group.
+enum class DeviceRules { none, files, program };
+
+// Of a group, since it was made. Bytes.
+struct MemoryUse {
+  long kills = 0;  // by the kernel, for want of memory
+  std::optional<uint64_t> limit, peak;
+};
 
 // The groups of one root: <mount>/<tag>/<container>.
 class Cgroups {
@@ -31,8 +41,9 @@ class Cgroups {
   Cgroups(std::string tag, Owner owner);
 
   // Makes the container's groups and returns their cgroup.procs files, to be joined by its first
-  // process. On v1 the container may open Docker's devices (null, zero, full, random, urandom, tty,
-  // ptmx, pts), make any node, and what `devices` allows besides. Throws Error.
+  // process. Where there are device rules the container may open Docker's devices (null, zero,
+  // full, random, urandom, tty, ptmx, pts), make any node, and what `devices` allows besides.
+  // Throws Error.
   std::vector<std::string> make(const std::string& container,
                                 const std::vector<DeviceRule>& devices = {});
   // Puts limits on groups that make() made, in every hierarchy that they need, and returns the
@@ -51,15 +62,17 @@ class Cgroups {
   // (cgroup-v2.rst, freezer-subsystem.rst of the kernel). It may take a moment longer than the
   // call. Throws Error where neither is there.
   void freeze(const std::string& container, Freeze freeze);
-  // How many times the kernel killed for want of memory in it; 0 where it cannot be told.
-  [[nodiscard]] long out_of_memory_kills(const std::string& container) const;
+  // What is known of its memory; nothing where no hierarchy tells.
+  [[nodiscard]] MemoryUse memory_use(const std::string& container) const;
 
-  [[nodiscard]] bool has_device_rules() const { return has_devices_; }
+  [[nodiscard]] bool has_device_rules() const { return device_rules_ != DeviceRules::none; }
 
  private:
   [[nodiscard]] std::string directory(const CgroupHierarchy& h, const std::string& container) const;
   void make_parent(const CgroupHierarchy& h);
   static void write_device_rules(const std::string& path, const std::vector<DeviceRule>& more);
+  static void attach_device_rules(const std::string& path, const std::vector<DeviceRule>& more);
+  [[nodiscard]] DeviceRules find_device_rules() const;
 
   void keep_delegated(const std::string& own_groups);
 
@@ -67,7 +80,7 @@ class Cgroups {
   Owner owner_;
   std::vector<CgroupHierarchy> hierarchies_;
   std::vector<std::string> all_mounts_;
-  bool has_devices_ = false;
+  DeviceRules device_rules_ = DeviceRules::none;
 };
 
 }  // namespace pcompose::engine

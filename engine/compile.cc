@@ -1,4 +1,5 @@
 // Descriptions become plans. Every order that matters has its reason beside it.
+#include <algorithm>
 #include <sched.h>
 
 #include "engine/plan_parts.h"
@@ -34,6 +35,10 @@ Plan prepare_plan(const ContainerSpec& spec) {
     o.arg = CLONE_NEWNET;
     plan.add(o);
   }
+  // A pid namespace is entered by children only (setns(2)), and /proc shows that of who mounts it.
+  bool forks =
+      std::ranges::any_of(linux.namespaces, [](const auto& n) { return n.first == CLONE_NEWPID; });
+  if (forks) plan.add(op(OpCode::fork_sibling));
   plan.add(op(OpCode::private_mounts));
   add_root(plan, spec.root);
   for (const Mount& m : spec.mounts) add_mount(plan, m);
@@ -67,6 +72,25 @@ Plan start_plan(const ContainerSpec& spec) {
   if (spec.root.readonly) plan.add(op(OpCode::root_read_only));
   add_identity(plan, spec.process, spec.linux);
   add_exec(plan, spec.process);
+  return plan;
+}
+
+Plan runtime_plan(const Process& program, const std::vector<std::string>& cgroup_procs,
+                  const ContainerSpec* spec) {
+  Plan plan(spec == nullptr ? 0 : CLONE_NEWNS);
+  for (const std::string& procs : cgroup_procs) add_text(plan, OpCode::cgroup_join, procs);
+  if (spec != nullptr) {
+    plan.add(op(OpCode::private_mounts));
+    add_root(plan, spec->root);
+    for (const auto* mounts : {&spec->mounts, &spec->start_mounts}) {
+      for (const Mount& m : *mounts) {
+        if (m.type == "bind") add_mount(plan, m);
+      }
+    }
+  }
+  plan.add(op(OpCode::session));
+  add_stdio(plan, program);
+  add_exec(plan, program);
   return plan;
 }
 

@@ -136,6 +136,8 @@ void KeeperClient::drop(const std::string& name) { send(message_of(Type::drop, n
 void KeeperClient::forget(const std::string& name) { send(message_of(Type::forget, name), "", {}); }
 void KeeperClient::quit() { send(message_of(Type::quit, ""), "", {}); }
 
+void KeeperClient::upgrade() { send(message_of(Type::upgrade, ""), "", {}); }
+
 void KeeperClient::adopt(const std::string& name, pid_t pid, uint64_t start_time, int pidfd) {
   Message m = message_of(Type::adopt, name);
   m.a = pid;

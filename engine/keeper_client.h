@@ -81,6 +81,8 @@ class KeeperClient {
   void adopt(const std::string& name, pid_t pid, uint64_t start_time, int pidfd);
   void announce_supervisor(pid_t pid, int pidfd);
   void quit();
+  // Has it execute the program that lies where its own did. It goes on with all that it holds.
+  void upgrade();
   // Everything the keeper holds. Blocks for a millisecond; for the start, before run().
   KeeperInventory list();
 

@@ -53,6 +53,10 @@ class Plan {
 Plan prepare_plan(const ContainerSpec& spec);
 // What the parked child does when it may start: late mounts, identity, filter, exec.
 Plan start_plan(const ContainerSpec& spec);
+// A program of the host, an OCI runtime say, in these cgroups. Where there is a `spec` it finds the
+// container's root where that has it, with all its binds, in a mount namespace of its own.
+Plan runtime_plan(const Process& program, const std::vector<std::string>& cgroup_procs,
+                  const ContainerSpec* spec = nullptr);
 // The running container that a further process goes into.
 struct Entry {
   int pidfd = -1;

@@ -7,6 +7,9 @@
 
 namespace pcompose::engine {
 
+// The rules themselves, for runtimes of others.
+SeccompProfile default_seccomp_profile(CapabilitySet bounding);
+
 // The filter for a container with these bounding capabilities as bytes (struct sock_filter[], at
 // most 4096 instructions): what Docker's default profile allows. Compiled by libseccomp as a binary
 // tree for the native architecture and its 32-bit relatives; takes about 25 ms, so it is kept in

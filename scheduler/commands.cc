@@ -8,6 +8,7 @@
 #include "compose/json.h"
 #include "engine/rootless/own_ids.h"
 #include "scheduler/network_spec.h"
+#include "scheduler/oci_runtimes.h"
 #include "scheduler/supervisor.h"
 
 namespace pcompose::scheduler {
@@ -237,6 +238,11 @@ Task<> Supervisor::run_plan(const Plan& plan, ProgressSink& progress) {
   store_.flush();
   co_await unpark();
   for (const std::string& text : warnings_) progress.line({{"warning", text}});
+  for (const std::string& name : starting_) {
+    auto r = replicas_.find(name);
+    if (r != replicas_.end() && !r->second->warning().empty())
+      progress.line({{"warning", "container " + name + " " + r->second->warning()}});
+  }
   for (const std::string& text : further_failures(result.failures))
     progress.line({{"error", text}});
   if (!result.failures.empty()) std::rethrow_exception(result.failures.front());
@@ -304,6 +310,7 @@ Task<> Supervisor::up(const json::object& request, ProgressSink& progress) {
   model_ = wanted;
   Plan plan;
   try {
+    check_runtimes(model_);
     if (model_.pod) {
       check_pod(model_, image_ports());
       for (auto& [name, service] : model_.services) service.network_mode = "pod";
@@ -358,6 +365,14 @@ Task<> Supervisor::down(const json::object& request, ProgressSink& progress) {
   co_await run_plan(plan, progress);
   inherited_volumes_.clear();
   if (replicas_.empty()) store_.remove_project(context_.project);
+}
+
+Task<> Supervisor::upgrade(ProgressSink& progress) {
+  CommandTurn turn(*this);
+  co_await turn.take(progress);
+  store_.flush();
+  keeper_->upgrade();
+  upgrading_ = true;
 }
 
 void Supervisor::kill_all() {

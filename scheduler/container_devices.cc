@@ -10,6 +10,7 @@
 #include <fmt/format.h>
 
 #include "base/error.h"
+#include "scheduler/cdi.h"
 #include "scheduler/container_rights.h"
 
 namespace pcompose::scheduler {
@@ -103,10 +104,11 @@ std::vector<engine::Device> devices_of(const compose::Service& service) {
   std::vector<engine::Device> out;
   if (service.privileged) add_directory("/dev", "/dev", out);
   for (const auto& written : service.devices) {
+    if (is_cdi_name(written.source)) continue;  // cdi.h
     try {
       if (!written.source.starts_with('/')) {
-        throw Error(written.source + " is a CDI device, which is not supported yet")
-            .hint("name the device's path");
+        throw Error(written.source + " is neither a path nor a CDI device")
+            .hint("write /dev/… or VENDOR/CLASS=NAME");
       }
       if (fs::is_directory(written.source)) {
         add_directory(written.source, written.target, out);

@@ -1,5 +1,6 @@
 // mem_limit, cpus and their like as the resources of the OCI runtime spec.
 #include <cmath>
+#include <initializer_list>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 
@@ -93,6 +94,38 @@ bool limits_anything(const engine::Resources& r) {
          r.cpu.realtime_period || r.cpu.realtime_runtime || !r.cpu.cpus.empty() || r.pids ||
          io.weight || !io.weight_devices.empty() || !io.read_bytes.empty() ||
          !io.write_bytes.empty() || !io.read_operations.empty() || !io.write_operations.empty();
+}
+
+namespace {
+
+// The first of them that the file writes.
+std::string written(const compose::Service& service, std::initializer_list<const char*> places) {
+  for (const char* place : places) {
+    if (service.origins.contains(place)) return place;
+  }
+  return *places.begin();
+}
+
+}  // namespace
+
+std::vector<LimitPart> parts_of(const compose::Service& service, const engine::Resources& all) {
+  LimitPart memory, cpu, pids, io;
+  memory.resources.memory = all.memory;
+  memory.place = written(service, {"mem_limit", "deploy.resources.limits.memory", "mem_reservation",
+                                   "deploy.resources.reservations.memory", "memswap_limit",
+                                   "mem_swappiness", "oom_kill_disable"});
+  cpu.resources.cpu = all.cpu;
+  cpu.place = written(service, {"cpus", "deploy.resources.limits.cpus", "cpu_quota", "cpu_shares",
+                                "cpu_period", "cpuset", "cpu_rt_runtime", "cpu_rt_period"});
+  pids.resources.pids = all.pids;
+  pids.place = written(service, {"pids_limit", "deploy.resources.limits.pids"});
+  io.resources.block_io = all.block_io;
+  io.place = "blkio_config";
+  std::vector<LimitPart> out;
+  for (LimitPart* part : {&memory, &cpu, &pids, &io}) {
+    if (limits_anything(part->resources)) out.push_back(std::move(*part));
+  }
+  return out;
 }
 
 }  // namespace pcompose::scheduler

@@ -14,6 +14,7 @@
 #include "engine/runtime/seccomp_profile.h"
 #include "engine/seccomp.h"
 #include "scheduler/container_devices.h"
+#include "scheduler/sharing.h"
 
 namespace pcompose::scheduler {
 namespace {
@@ -90,7 +91,8 @@ void add_sysctls(const compose::Service& service, engine::Linux& linux) {
     bool ipc = path.starts_with("fs/mqueue/") || path.starts_with("kernel/shm") ||
                path.starts_with("kernel/msg") || path == "kernel/sem";
     bool uts = path == "kernel/domainname" || path == "kernel/hostname";
-    bool ours = (network && own_network) || (ipc && service.ipc != "host") ||
+    bool ours = (network && own_network) ||
+                (ipc && service.ipc != "host" && !names_another(service.ipc)) ||
                 (uts && service.uts != "host");
     if (!ours || path.find("..") != std::string::npos) {
       throw refused(service, "sysctls." + name,
@@ -112,6 +114,8 @@ void choose_namespaces(const compose::Service& service, engine::ContainerSpec& s
   leave_out(service.uts, CLONE_NEWUTS);
   leave_out(service.cgroup, CLONE_NEWCGROUP);
   if (service.uts == "host") spec.hostname.clear();
+  if (service.ipc == "none")
+    std::erase_if(spec.mounts, [](const engine::Mount& m) { return m.destination == "/dev/shm"; });
   for (engine::Mount& m : spec.mounts) {
     // A new mqueue shows the host's queues anyway, by the namespace.
     if (service.ipc != "host" || m.destination != "/dev/shm") continue;
@@ -166,24 +170,43 @@ SecurityOptions security_options_of(const compose::Service& service) {
   return out;
 }
 
+namespace {
+
+engine::SeccompProfile profile_in(const compose::Service& service, const std::string& file,
+                                  const std::string& project_directory) {
+  std::string path = file.starts_with('/') ? file : project_directory + "/" + file;
+  try {
+    json::value document = json::parse(read_file(path));
+    return engine::runtime::parse_docker_seccomp(engine::runtime::JsonNode(document, path),
+                                                 capabilities_of(service).bounding);
+  } catch (const std::exception& e) {
+    throw refused(service, "security_opt", e.what());
+  }
+}
+
+}  // namespace
+
 std::string seccomp_of(const compose::Service& service, const std::string& project_directory,
                        const std::string& cache_directory) {
   SecurityOptions options = security_options_of(service);
   if (options.seccomp_unconfined) return "";
-  engine::Capabilities capabilities = capabilities_of(service);
   if (options.seccomp_file.empty())
-    return engine::default_seccomp_filter(capabilities, cache_directory);
-  std::string path = options.seccomp_file.starts_with('/')
-                         ? options.seccomp_file
-                         : project_directory + "/" + options.seccomp_file;
+    return engine::default_seccomp_filter(capabilities_of(service), cache_directory);
+  auto profile = profile_in(service, options.seccomp_file, project_directory);
   try {
-    json::value document = json::parse(read_file(path));
-    auto profile = engine::runtime::parse_docker_seccomp(engine::runtime::JsonNode(document, path),
-                                                         capabilities.bounding);
     return engine::runtime::compile_seccomp(profile, cache_directory).bytes;
   } catch (const std::exception& e) {
     throw refused(service, "security_opt", e.what());
   }
+}
+
+std::optional<engine::SeccompProfile> seccomp_profile_of(const compose::Service& service,
+                                                         const std::string& project_directory) {
+  SecurityOptions options = security_options_of(service);
+  if (options.seccomp_unconfined) return std::nullopt;
+  if (options.seccomp_file.empty())
+    return engine::default_seccomp_profile(capabilities_of(service).bounding);
+  return profile_in(service, options.seccomp_file, project_directory);
 }
 
 void apply_rights(const compose::Service& service, engine::ContainerSpec& spec) {

@@ -2,6 +2,7 @@
 // process, system settings, devices, resources. Errors name the place in the file.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -34,6 +35,10 @@ SecurityOptions security_options_of(const compose::Service& service);
 std::string seccomp_of(const compose::Service& service, const std::string& project_directory,
                        const std::string& cache_directory);
 
+// The same as rules; nothing where it is unconfined.
+std::optional<engine::SeccompProfile> seccomp_profile_of(const compose::Service& service,
+                                                         const std::string& project_directory);
+
 // Fills in everything else: process limits, namespaces, masked paths, sysctls, devices, resources.
 // Reads the host's device nodes. Throws Error.
 void apply_rights(const compose::Service& service, engine::ContainerSpec& spec);
@@ -46,5 +51,13 @@ std::vector<engine::DeviceRule> device_rules_of(const compose::Service& service,
 engine::Resources resources_of(const compose::Service& service);
 // True where some cgroup file has to be written.
 bool limits_anything(const engine::Resources& resources);
+// The limits of one kind each (memory, cpu, pids, block_io) and where the file asks for it: what
+// one of them cannot keep does not concern the others.
+struct LimitPart {
+  engine::Resources resources;
+  std::string place;  // in the service: "mem_limit"
+};
+std::vector<LimitPart> parts_of(const compose::Service& service,
+                                const engine::Resources& resources);
 
 }  // namespace pcompose::scheduler

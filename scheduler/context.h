@@ -20,6 +20,7 @@
 #include "scheduler/container_rights.h"
 #include "scheduler/materials.h"
 #include "scheduler/name_table.h"
+#include "scheduler/shared_spaces.h"
 #include "scheduler/state_store.h"
 #include "volumes/grants.h"
 #include "volumes/volumes.h"
@@ -78,10 +79,15 @@ struct Context {
   netns::ForwarderClient* forwarder = nullptr;
   // network_mode: service:… and container:….
   std::function<Task<SharedNetwork>(const compose::Service&)> share_network;
+  // ipc: and pid: of others. Throws Error where whose they are does not run.
+  std::function<Task<SharedSpaces>(const compose::Service&)> share_spaces;
   // A container needs its network no more: it goes unless others live in it.
   std::function<Task<>(Replica&)> leave_network;
   // The seccomp filter of a service's processes; the usual one is read once.
   std::function<std::string(const compose::Service&)> filter_of;
+
+  // The same as rules, for runtimes of others; nothing where it is unconfined.
+  std::function<std::optional<engine::SeccompProfile>(const compose::Service&)> profile_of;
 
   // CAP_MKNOD only where device rules or a user namespace keep what it makes from being opened, or
   // where the file asks for it.

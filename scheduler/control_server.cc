@@ -107,6 +107,7 @@ class Session {
  private:
   Task<> dispatch(const std::string& target, const json::object& body, ProgressSink& out) {
     if (target == "/v1/up") co_return co_await supervisor_.up(body, out);
+    if (target == "/v1/upgrade") co_return co_await supervisor_.upgrade(out);
     if (target == "/v1/down") co_return co_await supervisor_.down(body, out);
     static const std::set<std::string> kLife = {"stop",  "start",   "restart", "kill",
                                                 "pause", "unpause", "rm"};

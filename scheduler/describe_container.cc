@@ -100,6 +100,12 @@ std::vector<std::string> environment_of(const compose::Service& service,
   return env;
 }
 
+void put_variable(std::vector<std::string>& environment, const std::string& variable) {
+  std::string name = variable.substr(0, variable.find('=') + 1);
+  std::erase_if(environment, [&](const std::string& e) { return e.starts_with(name); });
+  environment.push_back(variable);
+}
+
 std::string hostname_of(const compose::Service& service, const std::string& container_id) {
   return service.hostname.empty() ? container_id.substr(0, 12) : service.hostname;
 }

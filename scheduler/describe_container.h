@@ -32,6 +32,9 @@ std::vector<std::string> environment_of(const compose::Service& service,
                                         const engine::ImageConfig& image,
                                         const std::string& hostname, const std::string& home);
 
+// Puts "K=V" in the place of another value of K.
+void put_variable(std::vector<std::string>& environment, const std::string& variable);
+
 std::string hostname_of(const compose::Service& service, const std::string& container_id);
 
 // Everything that is known before it starts. Process ids, late mounts and descriptors are filled in

@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "compose/graph.h"
 #include "scheduler/planner.h"
+#include "scheduler/sharing.h"
 
 namespace pcompose::scheduler {
 namespace {
@@ -35,6 +36,7 @@ class LifePlanner {
         if (c.service != name || (up(c) && !stopped)) continue;
         std::vector<NodeId> before;
         if (stopped) before.push_back(after.at(c.name));
+        add_owners(name, before);
         NodeId prepared = add(PrepareContainer{ref(c)}, cause, before);
         before = conditions(name);
         before.push_back(prepared);
@@ -59,6 +61,13 @@ class LifePlanner {
     }
     out.insert(out.end(), services.begin(), services.end());
     return out;
+  }
+
+  void add_owners(const std::string& name, std::vector<NodeId>& before) {
+    auto service = project_.services.find(name);
+    if (service == project_.services.end()) return;
+    for (const std::string& owner : needs_process_of(service->second))
+      before.insert(before.end(), started_[owner].begin(), started_[owner].end());
   }
 
   std::vector<NodeId> conditions(const std::string& name) {

@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "compose/graph.h"
 #include "scheduler/planner.h"
+#include "scheduler/sharing.h"
 
 namespace pcompose::scheduler {
 namespace {
@@ -54,13 +55,12 @@ class UpPlanner {
     return plan_.nodes.size() - 1;
   }
 
-  // Who lives in the network of a container that is made anew follows it, selected or not: its
-  // namespace would be one without neighbours.
+  // Who lives in namespaces of a container that is made anew follows it, selected or not: they
+  // would be ones without neighbours.
   void add_guests() {
     for (const std::string& name : graph_.order()) {
       const Service& service = project_.services.at(name);
-      bool guest = service.network_mode.starts_with("service:") &&
-                   made_anew_.contains(service.network_mode.substr(8));
+      bool guest = !lost_with(service, made_anew_).empty();
       if (guest && !selected_.contains(name) && has_containers(name)) add_service(service);
     }
   }
@@ -245,11 +245,9 @@ class UpPlanner {
     if (c.config_hash != desired_.config_hash.at(service.name))
       return c.change.empty() ? "configuration changed" : c.change;
     if (c.image_id != desired_.image_id.at(service.name)) return "image changed";
-    // It would go on in the namespace of the container that went.
-    if (service.network_mode.starts_with("service:") &&
-        made_anew_.contains(service.network_mode.substr(8)))
-      return "its network is made anew";
-    return "";
+    // It would go on in a namespace of the container that went.
+    std::string lost = lost_with(service, made_anew_);
+    return lost.empty() ? "" : "its " + lost + " is made anew";
   }
 
   void create(const Service& service, int number, const std::string& cause,
@@ -272,6 +270,9 @@ class UpPlanner {
     // Whose network it is to live in must be there.
     if (service.network_mode.starts_with("service:")) {
       for (NodeId id : created_[service.network_mode.substr(8)]) after.push_back(id);
+    }
+    for (const std::string& owner : needs_process_of(service)) {
+      for (NodeId id : started_[owner]) after.push_back(id);
     }
     NodeId prepared = add(PrepareContainer{replica}, cause, after);
     auto before_start = conditions(service);

@@ -73,6 +73,7 @@ Task<> Replica::remove() {
   // Its own goes whoever lives in it: a recreate takes it along. Another's may have waited for it.
   if (shares_network()) co_await context_.leave_network(*this);
   co_await release_network();
+  co_await end_the_rest();
   context_.cgroups->remove(row_.short_id());
   pump_.reset();
   for (const char* what : {"out", "err", "tty"}) context_.keeper->drop(descriptor_name(what));
@@ -112,6 +113,8 @@ void Replica::resume(Inherited inherited) {
     ended_.set();
   };
   if (!is_up()) return;
+  // What happened while no supervisor lived counts where it is its first run.
+  if (row_.restarts > 0) kills_before_ = context_.cgroups->memory_use(row_.short_id()).kills;
   bool orphaned = !ours && runs_still();
   started_at_ =
       context_.clock.now() - std::chrono::nanoseconds(context_.wall_ns() - row_.started_ns);

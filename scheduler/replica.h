@@ -8,6 +8,7 @@
 
 #include "engine/output/pump.h"
 #include "engine/spec.h"
+#include "scheduler/cdi.h"
 #include "scheduler/context.h"
 #include "scheduler/describe_container.h"
 #include "scheduler/one_at_a_time.h"
@@ -58,11 +59,13 @@ class Replica {
   // Namespaces, network, root: a child parked before its program. Repeated calls are fine. Throws
   // Error.
   Task<> prepare();
-  // Late mounts, identity, program. Returns when it runs. Throws Error with the service's position.
+  // Late mounts, identity, program, post_start. Returns when all that is done. Throws Error with
+  // the service's position, or the hook's; the container runs on where only a hook failed.
   Task<> start();
   // Prepared -> created: gives up the parked child and its network.
   Task<> unpark();
-  // Signal, grace, SIGKILL; returns when it is down. Stays down until start().
+  // pre_stop, signal, grace, SIGKILL; returns when it is down. Stays down until start(). Throws
+  // Error where a hook failed: then it runs on.
   Task<> stop(std::optional<Duration> grace);
   // SIGKILL, and no restart.
   void kill();
@@ -118,6 +121,8 @@ class Replica {
   }
   [[nodiscard]] bool has_health_check() const { return probe_.has_value(); }
   [[nodiscard]] const std::vector<netns::EndpointRow>& endpoints() const { return endpoints_; }
+  // What it runs without, by --limits=warn; "" where it has all.
+  [[nodiscard]] const std::string& warning() const { return warning_; }
   // The last lines it printed, indented, "" where there are none.
   [[nodiscard]] std::string last_output() const;
   [[nodiscard]] const std::string& last_probe_output() const { return last_probe_output_; }
@@ -178,7 +183,27 @@ class Replica {
   Task<> copy_terminal();
   std::optional<Duration> note_end();
   Task<bool> start_again(Duration delay);
+  Task<> run_hook(const compose::Hook& hook, const std::string& place,
+                  std::optional<Instant> deadline);
+  Task<> run_post_start();
+  Task<> run_pre_stop(Instant deadline);
+  void apply_limits(engine::ContainerSpec& spec);
+  [[nodiscard]] std::string out_of_memory() const;
+  // replica_oci.cc: by a runtime of others.
+  [[nodiscard]] bool has_own_runtime() const;
+  [[nodiscard]] std::string oci_log() const { return run_directory() + "/oci.log"; }
+  [[nodiscard]] engine::Process runtime_call(std::vector<std::string> words) const;
+  Task<> call_runtime(engine::Process call, const engine::ContainerSpec* spec);
+  Task<> forget_container();
+  Task<> describe_process(std::vector<Fd>& trees);
+  Task<> create_by_runtime();
+  Task<> run_by_runtime();
+  Task<std::shared_ptr<ExecProcess>> exec_by_runtime(engine::Process process);
+  // Launches a process that is not the container's first.
+  Task<std::shared_ptr<ExecProcess>> launch_beside(const engine::Plan& plan);
+  void set_environment(const std::string& home);
   Task<> settle_status();
+  Task<> end_the_rest();
   Task<> watch_health();
   Task<> probe_once();
   [[nodiscard]] HealthMonitor::Listening listens_beyond_loopback();
@@ -195,7 +220,11 @@ class Replica {
   std::vector<netns::EndpointRow> endpoints_;
   OneAtATime making_network_;  // who is to live in it asks for it, too
   SharedNetwork shared_;       // of shares_network(); its descriptor is network_
-  std::string host_address_;   // how it reaches the host; "" where it cannot
+  SharedSpaces spaces_;        // until it is parked
+  CdiEdits device_edits_;
+  std::string warning_;       // what it runs without
+  long kills_before_ = 0;     // for want of memory, before it started
+  std::string host_address_;  // how it reaches the host; "" where it cannot
   std::optional<engine::Launched> parked_;
   engine::ContainerSpec spec_;
   Pidfd pidfd_;

@@ -37,7 +37,7 @@ Task<std::shared_ptr<ExecProcess>> Replica::exec(const ExecRequest& request) {
   std::string home;
   process.user = user_in(root.get(), user, &home);
   process.env = environment_of(service_, image_.config, hostname_of(service_, row_.id), home);
-  process.env.insert(process.env.end(), request.env.begin(), request.env.end());
+  for (const std::string& variable : request.env) put_variable(process.env, variable);
   if (request.terminal) process.env.emplace_back("TERM=xterm");
   process.cwd = !request.working_dir.empty() ? request.working_dir : service_.working_dir;
   if (process.cwd.empty()) process.cwd = image_.config.working_dir;
@@ -50,6 +50,15 @@ Task<std::shared_ptr<ExecProcess>> Replica::exec(const ExecRequest& request) {
   process.columns = request.columns;
   std::copy(std::begin(request.stdio), std::end(request.stdio), std::begin(process.stdio));
 
+  if (has_own_runtime()) co_return co_await exec_by_runtime(std::move(process));
+  engine::Entry into{pidfd_.get(), root.get(), engine::namespaces_apart_from_ours(row_.pid)};
+  engine::Linux linux;
+  linux.cgroup_procs = context_.cgroups->procs(row_.short_id());
+  if (!request.privileged) linux.seccomp = context_.filter_of(service_);
+  co_return co_await launch_beside(engine::exec_plan(process, into, linux));
+}
+
+Task<std::shared_ptr<ExecProcess>> Replica::launch_beside(const engine::Plan& plan) {
   auto running = std::make_shared<ExecProcess>(context_.executor);
   running->name = "x/" + row_.short_id() + "/" + std::to_string(++execs_);
   context_.exits[running->name] = [weak = std::weak_ptr(running), &context = context_,
@@ -61,13 +70,8 @@ Task<std::shared_ptr<ExecProcess>> Replica::exec(const ExecRequest& request) {
     context.keeper->forget(name);
     context.exits.erase(name);
   };
-  engine::Entry into{pidfd_.get(), root.get(), engine::namespaces_apart_from_ours(row_.pid)};
-  engine::Linux linux;
-  linux.cgroup_procs = context_.cgroups->procs(row_.short_id());
-  if (!request.privileged) linux.seccomp = context_.filter_of(service_);
   try {
-    auto launched =
-        co_await context_.keeper->exec(running->name, engine::exec_plan(process, into, linux));
+    auto launched = co_await context_.keeper->exec(running->name, plan);
     running->pidfd = Pidfd(std::move(launched.pidfd));
     running->terminal = std::move(launched.terminal);
   } catch (const engine::LaunchError& e) {

@@ -65,13 +65,13 @@ engine::ContainerSpec Replica::describe() {
   if (shared_.ipc) spec.linux.namespaces.emplace_back(CLONE_NEWIPC, shared_.ipc.get());
   if (shared_.uts) spec.linux.namespaces.emplace_back(CLONE_NEWUTS, shared_.uts.get());
   apply_rights(service_, spec);
+  device_edits_ = cdi_edits_of(service_);
+  device_edits_.apply(spec);
+  spaces_.apply(spec);
   if (engine::rootless::in_user_namespace()) engine::rootless::adapt(spec);
   spec.process.capabilities = context_.without_unguarded_mknod(spec.process.capabilities, service_);
   spec.linux.cgroup_procs = context_.cgroups->make(row_.short_id(), spec.linux.resources.devices);
-  if (limits_anything(spec.linux.resources)) {
-    for (std::string& file : context_.cgroups->limit(row_.short_id(), spec.linux.resources))
-      spec.linux.cgroup_procs.push_back(std::move(file));
-  }
+  apply_limits(spec);
   spec.linux.seccomp = context_.filter_of(service_);
   if (service_.init) {
     engine::Mount init;
@@ -120,12 +120,15 @@ Task<> Replica::prepare() {
     co_await make_network();
     co_await find_host();
     write_own_files();
+    spaces_ = co_await context_.share_spaces(service_);
     spec_ = describe();
     context_.exits[process_name()] = [this](std::optional<ExitStatus> status) {
       exit_status_ = status;
       ended_.set();
     };
+    if (has_own_runtime()) co_return;  // created when it starts: its volumes are attached then
     co_await park();
+    spaces_ = SharedSpaces();
   } catch (Error& e) {
     throw e.add("prepare container " + row_.name).at(service_.position);
   }

@@ -217,19 +217,26 @@ Error Replica::start_error(const engine::LaunchError& e) const {
   return out;
 }
 
+void Replica::set_environment(const std::string& home) {
+  // Other users than root have no capabilities after exec, as under docker: none are inheritable.
+  spec_.process.env = environment_of(service_, image_.config, spec_.hostname, home);
+  for (const std::string& variable : device_edits_.environment)
+    put_variable(spec_.process.env, variable);
+  if (spec_.process.args.empty()) {
+    throw Error("neither the service nor its image says what to run")
+        .hint("add command: to the service");
+  }
+}
+
 Task<> Replica::run_program() {
+  if (has_own_runtime()) co_return co_await run_by_runtime();
   engine::Launched& parked = *parked_;
   Fd root = open_file("/proc/" + std::to_string(parked.pid) + "/root", O_PATH | O_DIRECTORY);
   auto trees = co_await attach_volumes(root.get(), spec_);
   std::string home;
   const std::string& user = service_.user.empty() ? image_.config.user : service_.user;
   spec_.process.user = user_in(root.get(), user, &home);
-  // Other users than root have no capabilities after exec, as under docker: none are inheritable.
-  spec_.process.env = environment_of(service_, image_.config, spec_.hostname, home);
-  if (spec_.process.args.empty()) {
-    throw Error("neither the service nor its image says what to run")
-        .hint("add command: to the service");
-  }
+  set_environment(home);
   // The program's ends. It holds them read-write, so that it never sees a closed pipe.
   Fd out = open_file(engine::Staging::fifo_path(run_directory(), engine::Stream::out), O_RDWR);
   Fd err = open_file(engine::Staging::fifo_path(run_directory(), engine::Stream::err), O_RDWR);
@@ -250,6 +257,7 @@ engine::User Replica::user_in(int root, const std::string& wanted, std::string* 
   std::vector<uint32_t> groups;
   for (const std::string& group : service_.group_add)
     groups.push_back(engine::resolve_group_in(root, group));
+  groups.insert(groups.end(), device_edits_.groups.begin(), device_edits_.groups.end());
   user.additional_gids.insert(user.additional_gids.end(), groups.begin(), groups.end());
   if (engine::rootless::in_user_namespace()) engine::rootless::adapt(user, groups);
   return user;
@@ -268,7 +276,8 @@ void Replica::started(engine::Launched launched) {
   started_at_ = context_.clock.now();
   row_.started_ns = context_.wall_ns();
   row_.stopped_by_user = false;
-  row_.error.clear();
+  row_.error = warning_;
+  kills_before_ = context_.cgroups->memory_use(row_.short_id()).kills;
   row_.health = probe_ ? Health::starting : Health::none;
   monitor_.reset();
   if (probe_) {
@@ -299,9 +308,11 @@ Task<> Replica::start() {
     save();
     throw e.add("start container " + row_.name).at(service_.position);
   }
-  if (watched_) co_return;
-  watched_ = true;
-  context_.tasks->spawn(watch());
+  if (!watched_) {
+    watched_ = true;
+    context_.tasks->spawn(watch());
+  }
+  co_await run_post_start();
 }
 
 }  // namespace pcompose::scheduler

@@ -46,8 +46,7 @@ Task<> Replica::settle_status() {
 std::optional<Duration> Replica::note_end() {
   row_.exit_code = exit_status_ ? exit_status_->code() : 255;
   row_.error = exit_status_ ? "" : "exit status unknown: its parent was killed";
-  if (context_.cgroups->out_of_memory_kills(row_.short_id()) > 0)
-    row_.error = "killed: out of memory";
+  if (std::string reason = out_of_memory(); !reason.empty()) row_.error = reason;
   row_.finished_ns = context_.wall_ns();
   row_.pid = 0;
   row_.health = Health::none;
@@ -88,6 +87,15 @@ Task<bool> Replica::start_again(Duration delay) {
   }
 }
 
+// A pid namespace of its own takes everybody along with its first process, but who is just entering
+// it. In another's, or the host's, what it started lives on.
+Task<> Replica::end_the_rest() {
+  for (int i = 0; i < 100 && !context_.cgroups->processes(row_.short_id()).empty(); ++i) {
+    context_.cgroups->kill_all(row_.short_id());
+    co_await sleep_for(milliseconds(5));
+  }
+}
+
 Task<> Replica::watch() {
   for (;;) {
     output_done_.clear();
@@ -97,12 +105,14 @@ Task<> Replica::watch() {
     if (probe_ && monitor_) group.spawn(watch_health());
     co_await ended_.wait();
     co_await settle_status();
+    co_await end_the_rest();
     // Its last words first: who waits for its end reads them next. A process that was moved out of
     // the container could hold the FIFO for ever.
     co_await (output_done_.wait() || sleep_for(std::chrono::seconds(2)));
     auto delay = note_end();
     group.cancel();
     co_await group.join();
+    if (has_own_runtime()) co_await forget_container();
     if (delay && co_await start_again(*delay)) continue;
     break;
   }
@@ -145,16 +155,17 @@ void Replica::unpause() {
 }
 
 Task<> Replica::stop(std::optional<Duration> grace) {
-  row_.stopped_by_user = true;
+  Duration patience = grace.value_or(service_.stop_grace_period.value_or(std::chrono::seconds(10)));
+  Instant deadline = context_.clock.now() + patience;
   unpause();
+  co_await run_pre_stop(deadline);
+  row_.stopped_by_user = true;
   save();
   stop_requested_.set();
   if (parked_) Pidfd(std::move(parked_->pidfd)).send_signal(SIGKILL);
   parked_.reset();
-  Duration patience = grace.value_or(service_.stop_grace_period.value_or(std::chrono::seconds(10)));
   int signal = stop_signal_of(service_, image_.config);
   if (pidfd_) pidfd_.send_signal(signal);
-  Instant deadline = context_.clock.now() + patience;
   Duration step = milliseconds(20);
   int ignored = 0;
   while (is_up() || watched_) {

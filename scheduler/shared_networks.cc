@@ -13,8 +13,7 @@
 
 namespace pcompose::scheduler {
 
-Replica* Supervisor::network_owner(const compose::Service& service) {
-  const std::string& mode = service.network_mode;
+Replica* Supervisor::owner_of(const std::string& mode) {
   if (mode.starts_with("service:")) {
     Replica* found = nullptr;
     for (Replica* r : replicas_of(mode.substr(8))) {
@@ -30,22 +29,36 @@ Replica* Supervisor::network_owner(const compose::Service& service) {
   return nullptr;
 }
 
-// A container of another project of this root.
-Task<SharedNetwork> Supervisor::foreign_network(const compose::Service& service) {
-  std::string wanted = service.network_mode.substr(10);
+// A container of any project of this root.
+ContainerRow Supervisor::running_container(const std::string& wanted) {
   for (const ProjectRow& project : store_.projects()) {
-    for (const ContainerRow& row : store_.containers(project.name)) {
+    for (ContainerRow& row : store_.containers(project.name)) {
       bool same = row.name == wanted || (wanted.size() >= 12 && row.id.starts_with(wanted));
       if (!same) continue;
       if (row.pid == 0 || process_start_time(row.pid) != row.pid_start)
         throw Error("container " + wanted + " does not run").hint("start it first");
-      Fd space = open_file("/proc/" + std::to_string(row.pid) + "/ns/net", O_RDONLY);
-      auto endpoints = co_await networks_.endpoints();
-      std::erase_if(endpoints, [&](const auto& e) { return e.container != row.id; });
-      co_return SharedNetwork{std::move(space), "", std::move(endpoints)};
+      return std::move(row);
     }
   }
   throw Error("there is no container " + wanted);
+}
+
+ContainerRow Supervisor::container_of(const std::string& mode) {
+  Replica* owner = owner_of(mode);
+  if (owner == nullptr && mode.starts_with("container:")) return running_container(mode.substr(10));
+  if (owner == nullptr) throw Error("service " + mode.substr(8) + " has no container");
+  if (owner->row().pid == 0)
+    throw Error("container " + owner->row().name + " does not run").hint("start it first");
+  return owner->row();
+}
+
+// A container of another project.
+Task<SharedNetwork> Supervisor::foreign_network(const compose::Service& service) {
+  ContainerRow row = running_container(service.network_mode.substr(10));
+  Fd space = open_file("/proc/" + std::to_string(row.pid) + "/ns/net", O_RDONLY);
+  auto endpoints = co_await networks_.endpoints();
+  std::erase_if(endpoints, [&](const auto& e) { return e.container != row.id; });
+  co_return SharedNetwork{std::move(space), "", std::move(endpoints)};
 }
 
 Task<SharedNetwork> Supervisor::share_network(const compose::Service& service) {
@@ -55,7 +68,7 @@ Task<SharedNetwork> Supervisor::share_network(const compose::Service& service) {
       co_await ensure_networks(service);
       co_return co_await pod_.share();
     }
-    Replica* owner = network_owner(service);
+    Replica* owner = owner_of(service.network_mode);
     if (owner != nullptr) {
       co_await ensure_networks(owner->service());
       co_return co_await owner->share_network();
@@ -70,7 +83,7 @@ Task<SharedNetwork> Supervisor::share_network(const compose::Service& service) {
 // A namespace belongs to its replica and stays while anybody lives in it: who shares it does not
 // notice that its owner restarts.
 Task<> Supervisor::leave_network(Replica& leaving) {
-  Replica* owner = leaving.shares_network() ? network_owner(leaving.service()) : &leaving;
+  Replica* owner = leaving.shares_network() ? owner_of(leaving.service().network_mode) : &leaving;
   if (&leaving != owner) co_await leaving.release_network();
   if (leaving.in_pod()) {
     for (auto& [name, r] : replicas_) {
@@ -81,7 +94,7 @@ Task<> Supervisor::leave_network(Replica& leaving) {
   if (owner == nullptr || owner->is_up() || owner->is_parked()) co_return;
   for (auto& [name, r] : replicas_) {
     bool lives_there = r->shares_network() && r->holds_network();
-    if (lives_there && network_owner(r->service()) == owner) co_return;
+    if (lives_there && owner_of(r->service().network_mode) == owner) co_return;
   }
   // One that shares a third one's in turn passes the question on.
   if (owner->shares_network()) co_return co_await leave_network(*owner);

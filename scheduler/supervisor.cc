@@ -1,5 +1,6 @@
 #include "scheduler/supervisor.h"
 
+#include <cstdlib>
 #include <fcntl.h>
 #include <filesystem>
 #include <sys/file.h>
@@ -76,7 +77,11 @@ Supervisor::Supervisor(asio::io_context& io, std::string project, Fd keeper_sock
   context_.forwarder = &forwarder_;
   context_.pod_id = pod_.id();
   context_.share_network = [this](const compose::Service& s) { return share_network(s); };
+  context_.share_spaces = [this](const compose::Service& s) { return share_spaces(s); };
   context_.leave_network = [this](Replica& r) { return leave_network(r); };
+  context_.profile_of = [this](const compose::Service& service) {
+    return seccomp_profile_of(service, model_.working_dir);
+  };
   context_.filter_of = [this](const compose::Service& service) {
     std::string cache = context_.roots.state + "/cache";
     bool usual = service.cap_add.empty() && service.cap_drop.empty() && !service.privileged &&
@@ -242,6 +247,7 @@ bool Supervisor::may_end() {
 
 Task<> Supervisor::wait_until_idle() {
   for (;;) {
+    if (upgrading_ && busy_ == 0) co_return;
     if (busy_ == 0 && !anything_up() && !names_stale_) {
       // A client that was just served may have another command.
       co_await asio::post(context_.executor, asio::use_awaitable);
@@ -270,6 +276,8 @@ Task<> Supervisor::run() {
   ControlServer server(*this, listener_);
   tasks_.spawn(server.run());
   co_await wait_until_idle();
+  // As if it were killed: the keeper starts what is installed now, which adopts everything.
+  if (upgrading_) std::_Exit(0);
   forwarder_.quit();
   keeper_->quit();
   tasks_.cancel();

@@ -47,6 +47,8 @@ class Supervisor final : public Runtime {
   Task<> life(const std::string& verb, const json::object& request, ProgressSink& progress);
   // connect, disconnect: a container that runs, and a network.
   Task<> change_network(const std::string& verb, const json::object& request);
+  // Keeper and supervisor begin anew as the programs that are installed now; containers run on.
+  Task<> upgrade(ProgressSink& progress);
   // Ends everything at once, whatever command runs: the second Ctrl-C.
   void kill_all();
   // Cancels the command that runs now.
@@ -94,7 +96,13 @@ class Supervisor final : public Runtime {
   Task<> create_network(const std::string& key);
   Task<> ensure_networks(const compose::Service& service);
   Task<> fix_addresses(const std::string& key);
-  Replica* network_owner(const compose::Service& service);
+  // Whom service:NAME or container:NAME means in this project; nullptr where it is nobody.
+  Replica* owner_of(const std::string& mode);
+  // The same in the whole root; it runs. Throw Error.
+  ContainerRow running_container(const std::string& wanted);
+  ContainerRow container_of(const std::string& mode);
+  Task<SharedSpaces> share_spaces(const compose::Service& service);
+  Task<> share_ipc(const std::string& mode, SharedSpaces& out);
   Task<SharedNetwork> share_network(const compose::Service& service);
   Task<SharedNetwork> foreign_network(const compose::Service& service);
   Task<> leave_network(Replica& leaving);
@@ -157,6 +165,7 @@ class Supervisor final : public Runtime {
   std::vector<netns::EndpointRow> known_endpoints_;
   std::vector<netns::NetworkRow> known_networks_;
   bool names_stale_ = false;
+  bool upgrading_ = false;
 };
 
 }  // namespace pcompose::scheduler

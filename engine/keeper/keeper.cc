@@ -22,7 +22,11 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "engine/keeper/clone.h"
+#include "engine/keeper/handover.h"
 #include "engine/keeper/protocol.h"
+#include "engine/keeper/read_only_self.h"
+#include "engine/keeper/reaper.h"
 #include "engine/keeper/tables.h"
 #include "engine/launch/child.h"
 #include "engine/launch/kernel_abi.h"
@@ -31,7 +35,6 @@
 namespace pcompose::keeper {
 namespace {
 
-using launch::CloneArguments;
 using launch::Phase;
 using launch::Report;
 
@@ -43,9 +46,11 @@ Descriptors descriptors;
 int epoll_fd = -1;
 int socket_fd = 0;         // to the supervisor; 0 while there is none
 int supervisor_pidfd = 0;  // watched whether it is our child or not
+int supervisor_pid = 0;
 bool supervisor_is_child = false;
 bool quitting = false;
 int journal_fd = -1;
+char** own_argv = nullptr;
 char** supervisor_argv = nullptr;
 char** environment = nullptr;
 int64_t backoff_ms = 0;
@@ -55,12 +60,6 @@ int64_t supervisor_started_ms = 0;
 alignas(16) uint8_t buffer[sizeof(Message) + kMaxInline];
 using Control = launch::RightsBuffer<launch::kMaxPlanFds + 1>;
 int received[launch::kMaxPlanFds + 1];
-
-int64_t monotonic_ms() {
-  timespec t{};
-  clock_gettime(CLOCK_MONOTONIC, &t);
-  return static_cast<int64_t>(t.tv_sec) * 1000 + t.tv_nsec / 1000000;
-}
 
 void watch(int fd, Source source, uint32_t index) {
   epoll_event event{};
@@ -92,7 +91,11 @@ void tell(const Message& message, int fd) {
   m.msg_iov = &iov;
   m.msg_iovlen = 1;
   attach_rights(m, control, &fd, fd > 0 ? 1 : 0);
-  if (sendmsg(socket_fd, &m, MSG_NOSIGNAL) < 0 && errno == EAGAIN) {
+  ssize_t sent = 0;
+  do {
+    sent = sendmsg(socket_fd, &m, MSG_NOSIGNAL);
+  } while (sent < 0 && errno == EINTR);
+  if (sent < 0 && errno == EAGAIN) {
     syscall(SYS_pidfd_send_signal, supervisor_pidfd, SIGKILL, nullptr, 0);
     release(socket_fd);
   }
@@ -132,15 +135,6 @@ void fail(Process& p, int op, int error) {
   tell(m, -1);
 }
 
-// Only what the clone itself needs; the rest is the child's.
-long clone_child(const launch::PlanHeader& head, int* pidfd) {
-  CloneArguments arguments{};
-  arguments.flags = head.clone_flags | launch::kClonePidfd | launch::kCloneClearSignalHandlers;
-  arguments.pidfd = reinterpret_cast<uint64_t>(pidfd);
-  arguments.exit_signal = SIGCHLD;
-  return syscall(SYS_clone3, &arguments, sizeof arguments);
-}
-
 void begin(Process& p, const uint8_t* plan, int fd_count) {
   int channel[2] = {-1, -1};
   if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, channel) != 0)
@@ -169,14 +163,6 @@ void begin(Process& p, const uint8_t* plan, int fd_count) {
   p.start_time = start_time_of(p.pid);
   watch(p.channel, Source::channel, processes.index(p));
   watch(p.pidfd, Source::process, processes.index(p));
-}
-
-const uint8_t* map_memfd(int fd, uint32_t* size) {
-  struct stat st{};
-  if (fstat(fd, &st) != 0 || st.st_size <= 0 || st.st_size > launch::kMaxPlanBytes) return nullptr;
-  *size = static_cast<uint32_t>(st.st_size);
-  void* at = mmap(nullptr, *size, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd, 0);
-  return at == MAP_FAILED ? nullptr : static_cast<const uint8_t*>(at);
 }
 
 // A supervisor that died in a launch left a child of this name; its successor launches anew. The
@@ -332,6 +318,13 @@ void on_process_end(Process& p) {
   tell(m, -1);
 }
 
+bool is_known(int pid) {
+  bool known = pid == supervisor_pid;
+  for (uint32_t i = 0; i < kMaxProcesses && !known; ++i)
+    known = processes.at(i).state != State::free && processes.at(i).pid == pid;
+  return known;
+}
+
 // ---- the supervisor
 // ---------------------------------------------------------------------------------
 
@@ -345,19 +338,8 @@ void start_supervisor() {
   int pair[2] = {-1, -1};
   if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0) return;
   int pidfd = -1;
-  CloneArguments arguments{};
-  arguments.flags = launch::kClonePidfd | launch::kCloneClearSignalHandlers;
-  arguments.pidfd = reinterpret_cast<uint64_t>(&pidfd);
-  arguments.exit_signal = SIGCHLD;
   supervisor_started_ms = monotonic_ms();
-  long pid = syscall(SYS_clone3, &arguments, sizeof arguments);
-  if (pid == 0) {
-    if (pair[1] == kSupervisorFd) fcntl(kSupervisorFd, F_SETFD, 0);
-    if (pair[1] != kSupervisorFd) dup2(pair[1], kSupervisorFd);
-    syscall(SYS_close_range, 4U, ~0U, 0);
-    execve(supervisor_argv[0], supervisor_argv, environment);
-    _exit(127);
-  }
+  long pid = start_program(supervisor_argv, environment, pair[1], &pidfd);
   close(pair[1]);
   if (pid < 0) {
     close(pair[0]);
@@ -367,6 +349,7 @@ void start_supervisor() {
   socket_fd = pair[0];
   set_send_timeout();
   supervisor_pidfd = pidfd;
+  supervisor_pid = static_cast<int>(pid);
   supervisor_is_child = true;
   watch(socket_fd, Source::supervisor_socket, 0);
   watch(supervisor_pidfd, Source::supervisor_process, 0);
@@ -424,6 +407,48 @@ void on_adopt(const Message& m, int& pidfd) {
   watch(p->pidfd, Source::process, processes.index(*p));
 }
 
+// ---- upgrades
+// ---------------------------------------------------------------------------------------
+
+Handover present() {
+  Handover head;
+  head.plan_magic = launch::kPlanMagic;
+  head.socket_fd = socket_fd;
+  head.supervisor_pidfd = supervisor_pidfd;
+  head.supervisor_pid = supervisor_pid;
+  head.supervisor_is_child = supervisor_is_child ? 1 : 0;
+  return head;
+}
+
+// Returns only where the program cannot be executed: then all is as before.
+void hand_over() {
+  int memory = write_handover(present(), processes, descriptors);
+  if (memory < 0) return;
+  set_on_exec(OnExec::stays, present(), processes, descriptors);
+  execute_successor(own_argv, memory, supervisor_argv, environment);
+  set_on_exec(OnExec::closes, present(), processes, descriptors);
+  close(memory);
+}
+
+void take_over(int memory) {
+  Handover head;
+  if (!read_handover(memory, head, processes, descriptors)) _exit(4);  // the supervisor goes on
+  close(memory);
+  socket_fd = head.socket_fd;
+  supervisor_pidfd = head.supervisor_pidfd;
+  supervisor_pid = head.supervisor_pid;
+  supervisor_is_child = head.supervisor_is_child != 0;
+  supervisor_started_ms = monotonic_ms();
+  set_on_exec(OnExec::closes, present(), processes, descriptors);
+  if (head.plan_magic != launch::kPlanMagic) give_up_parked(processes);
+  if (socket_fd > 0) watch(socket_fd, Source::supervisor_socket, 0);
+  if (supervisor_pidfd > 0) watch(supervisor_pidfd, Source::supervisor_process, 0);
+  processes.all([](Process& p) {
+    if (p.channel > 0) watch(p.channel, Source::channel, processes.index(p));
+    if (p.pidfd > 0) watch(p.pidfd, Source::process, processes.index(p));
+  });
+}
+
 void handle(const Message& m, uint32_t size, int fd_count) {
   switch (m.type) {
     case Type::launch:
@@ -454,6 +479,8 @@ void handle(const Message& m, uint32_t size, int fd_count) {
     case Type::quit:
       quitting = true;
       return;
+    case Type::upgrade:
+      return hand_over();
     default:
       return;
   }
@@ -509,25 +536,18 @@ void on_socket() {
       if (source == Source::supervisor_socket && socket_fd > 0) on_socket();
       if (source == Source::supervisor_process && supervisor_pidfd > 0) on_supervisor_end();
     }
+    reap_orphans(is_known);
   }
 }
 
 void be_a_keeper(const char* directory) {
-  syscall(SYS_close_range, static_cast<unsigned>(kSupervisorFd) + 1, ~0U,
-          0);  // whatever our starter forgot
-  setsid();
-  signal(SIGHUP, SIG_IGN);
-  signal(SIGPIPE, SIG_IGN);
-  signal(SIGINT, SIG_IGN);
-  signal(SIGQUIT, SIG_IGN);
-  int null = open("/dev/null", O_RDWR | O_CLOEXEC);
-  for (int i = 0; i < 3; ++i) dup2(null, i);
-  if (null > 2) close(null);
+  leave_the_starter();
   int dir = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   journal_fd = openat(dir, "exits", O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
   close(dir);
   if (chdir("/") != 0) _exit(1);
   prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+  be_the_reaper();
   epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 }
 
@@ -539,8 +559,22 @@ void be_a_keeper(const char* directory) {
     if (write(2, usage, sizeof usage - 1) < 0) _exit(3);
     _exit(2);
   }
+  if (execute_from_read_only_mount(argv, envp) != 0) {
+    const char unsafe[] = "pcompose-keeper cannot be executed from a read-only mount\n";
+    if (write(2, unsafe, sizeof unsafe - 1) < 0) _exit(3);
+    _exit(3);
+  }
   environment = envp;
+  own_argv = argv;
+  // Whatever our starter forgot.
+  bool resumes = strcmp(argv[2], "--resume") == 0 && argc > 4;
+  if (!resumes) syscall(SYS_close_range, static_cast<unsigned>(kSupervisorFd) + 1, ~0U, 0);
   be_a_keeper(argv[1]);
+  if (resumes) {
+    supervisor_argv = argv + 4;
+    take_over(atoi(argv[3]));
+    loop();
+  }
   fcntl(kSupervisorFd, F_SETFD, FD_CLOEXEC);
   if (strcmp(argv[2], "--adopt") == 0) {
     // The supervisor that made us becomes the one to restart, with the arguments after --adopt.

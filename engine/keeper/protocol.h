@@ -7,7 +7,7 @@
 
 namespace pcompose::keeper {
 
-constexpr uint32_t kProtocolVersion = 1;
+constexpr uint32_t kProtocolVersion = 2;
 constexpr uint32_t kMaxInline =
     160U << 10U;  // a longer plan comes as a sealed memfd: net.core.wmem_default
 constexpr int kNameBytes = 96;
@@ -29,6 +29,7 @@ enum class Type : uint32_t {
   adopt,       // name, a: pid, c: start time, one pidfd: a process that another keeper started
   supervisor,  // a: pid, one pidfd: watch this supervisor, it is not our child
   quit,        // no process is left; exit when the supervisor does, start no other
+  upgrade,     // execute the program that lies where ours did; it goes on with all we hold
   // keeper -> supervisor
   parked,            // name, a: pid, one pidfd
   started,           // name, a: pid, one pidfd (again: an exec is told of only here)

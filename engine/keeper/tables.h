@@ -65,8 +65,15 @@ class Processes {
   uint32_t index(const Process& p) const { return static_cast<uint32_t>(&p - slots_); }
   template <class F>
   void each(F f) {
+    all([&](Process& p) {
+      if (p.state != State::failed) f(p);
+    });
+  }
+  // Those, too, that only wait to be reaped.
+  template <class F>
+  void all(F f) {
     for (uint32_t i = 0; i < used_; ++i) {
-      if (slots_[i].state != State::free && slots_[i].state != State::failed) f(slots_[i]);
+      if (slots_[i].state != State::free) f(slots_[i]);
     }
   }
 

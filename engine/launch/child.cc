@@ -180,6 +180,20 @@ int perform(State& s, const Op& op) {
   return ENOSYS;
 }
 
+// clone3(2) resets handlers but leaves what is ignored, as it is in the keeper; a program would
+// inherit that, and a shell cannot take it back (POSIX, "trap").
+void reset_signals() {
+  // The kernel's own structure and call: C libraries keep 32 to 34 to themselves, and
+  // posix_spawn(3) leaves them ignored.
+  const uint64_t by_default[4] = {};  // SIG_DFL, no flags, no mask (sigaction(2))
+  constexpr int kSignals = 64, kMaskBytes = 8;
+  for (int number = 1; number <= kSignals; ++number)
+    syscall(SYS_rt_sigaction, number, by_default, nullptr, kMaskBytes);
+  const uint64_t none = 0;
+  constexpr int kSetMask = 2;
+  syscall(SYS_rt_sigprocmask, kSetMask, &none, nullptr, kMaskBytes);
+}
+
 // Closes everything but the plan's descriptors and the channel. A sibling's channel left open here
 // would hide the keeper's death from that sibling: close-on-exec does nothing before exec.
 void close_others(const ChildStart& start) {
@@ -250,6 +264,7 @@ void run_child(const ChildStart& start) {
   s.fd_count = start.fd_count;
   s.channel = start.channel;
   close_others(start);
+  reset_signals();
   // Until exec this process is our program with our descriptors: nobody of the container may look
   // into it.
   // (A user namespace's maps are written first: `undumpable` follows.)

@@ -75,12 +75,27 @@ int do_io_priority(const Op& op) {
   return result(syscall(SYS_ioprio_set, 1 /* IOPRIO_WHO_PROCESS */, 0, op.a));
 }
 
+namespace {
+
+// A volume may have anything there, a link to a file that the container's user may not open, say.
+int open_null(const State& s) {
+  int fd = open_inside(s, "/dev/null", O_RDWR | O_NOFOLLOW);
+  struct stat st{};
+  bool real = fd >= 0 && fstat(fd, &st) == 0 && S_ISCHR(st.st_mode) && st.st_rdev == makedev(1, 3);
+  if (real || fd < 0) return fd;
+  close(fd);
+  errno = ENODEV;
+  return -1;
+}
+
+}  // namespace
+
 int do_stdio(const State& s, const Op& op) {
   const int32_t number[3] = {op.a, op.b, op.c};
   for (int i = 0; i < 3; ++i) {
     int fd = fd_of(s, number[i]);
     int null = -1;
-    if (fd < 0) fd = null = open("/dev/null", O_RDWR | O_CLOEXEC);
+    if (fd < 0) fd = null = open_null(s);
     if (fd < 0) return errno;
     // Ours start at 3 (the keeper holds 0-2), so no source is ever overwritten here.
     int error = result(dup2(fd, i));
@@ -286,9 +301,19 @@ int do_fork_sibling(const State& s) {
   // (clone(2)).
   CloneArguments arguments{};
   arguments.flags = CLONE_PARENT;
+  // What it reports must not come before the word that it is there: it waits for our end.
+  int order[2] = {-1, -1};
+  if (pipe2(order, O_CLOEXEC) != 0) return errno;
   long pid = syscall(SYS_clone3, &arguments, sizeof arguments);
   if (pid < 0) return errno;
-  if (pid == 0) return 0;
+  if (pid == 0) {
+    char nothing = 0;
+    close(order[1]);
+    while (read(order[0], &nothing, 1) < 0 && errno == EINTR) {
+    }
+    close(order[0]);
+    return 0;
+  }
   report(s, Phase::sibling, static_cast<int>(pid), 0);
   _exit(0);
 }

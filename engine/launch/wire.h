@@ -11,7 +11,12 @@
 
 namespace pcompose::launch {
 
-constexpr uint32_t kPlanMagic = 0x70636c32;  // "pcl2": raise with every change of this file
+// "pcl2": raise with every change of this file. (The test of upgrades builds programs with
+// another.)
+#ifndef PCOMPOSE_PLAN_MAGIC
+#define PCOMPOSE_PLAN_MAGIC 0x70636c32
+#endif
+constexpr uint32_t kPlanMagic = PCOMPOSE_PLAN_MAGIC;
 constexpr uint32_t kMaxPlanBytes = 4U << 20U;
 constexpr int32_t kNoFd = -1;
 constexpr int kMaxPlanFds = 250;  // SCM_RIGHTS takes 253: unix(7)

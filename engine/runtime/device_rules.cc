@@ -93,7 +93,7 @@ Fd load_program(const std::vector<bpf_insn>& program) {
   attributes.insn_cnt = static_cast<uint32_t>(program.size());
   attributes.license = reinterpret_cast<uint64_t>("Apache-2.0");
   int fd = bpf(BPF_PROG_LOAD, attributes);
-  if (fd < 0) throw Error::from_errno("linux.resources.devices: load the program");
+  if (fd < 0) throw Error::from_errno("load the program of the device rules");
   return Fd(fd);
 }
 
@@ -162,6 +162,14 @@ std::vector<bpf_insn> device_program(const std::vector<DeviceRule>& rules) {
   return program;
 }
 
+bool device_programs_load() {
+  try {
+    return static_cast<bool>(load_program(device_program({})));
+  } catch (const Error&) {
+    return false;
+  }
+}
+
 void attach_device_program(int group, const std::vector<DeviceRule>& rules) {
   if (rules.empty()) return;
   Fd program = load_program(device_program(rules));
@@ -172,7 +180,7 @@ void attach_device_program(int group, const std::vector<DeviceRule>& rules) {
   attributes.attach_type = BPF_CGROUP_DEVICE;
   attributes.attach_flags = BPF_F_ALLOW_MULTI;
   if (bpf(BPF_PROG_ATTACH, attributes) != 0)
-    throw Error::from_errno("linux.resources.devices: attach the program");
+    throw Error::from_errno("attach the program of the device rules");
   // All of several programs must agree, so the old one goes only after the new one holds.
   for (uint32_t id : before) detach(group, id);
 }

@@ -20,6 +20,9 @@ std::string rule_text(const DeviceRule& rule);
 // none is a refusal. Pure.
 std::vector<bpf_insn> device_program(const std::vector<DeviceRule>& rules);
 
+// False where this kernel has no such programs, or where we may not load them (bpf(2)).
+bool device_programs_load();
+
 // Loads it and puts it in the place of what the v2 group had. Throws Error.
 void attach_device_program(int group, const std::vector<DeviceRule>& rules);
 

@@ -20,8 +20,9 @@ TEST(Errors, Table) {
        "compose.yaml:3:5: services.web.imagee: is not a compose attribute of a service (did you "
        "mean 'image'?); "
        "remove it, or name it x-imagee to keep it as an extension"},
-      {"services:\n  web:\n    image: x\n    runtime: crun\n",
-       "compose.yaml:4:5: services.web.runtime: is not supported by pcompose yet; remove it to "
+      {"services:\n  web:\n    image: x\n    cgroup_parent: x\n",
+       "compose.yaml:4:5: services.web.cgroup_parent: is not supported by pcompose yet; remove it "
+       "to "
        "go on without"},
       {"services:\n  web: {command: run}\n",
        "compose.yaml:2:3: services.web: has neither an image nor a build; add 'image: …'"},
@@ -130,8 +131,8 @@ TEST(Warnings, NameAnUnsetVariableOnce) {
 TEST(Unsupported, CanBeAWarning) {
   LoadOptions options = options_in("/p");
   options.unsupported = Unsupported::warn;
-  Project p =
-      load(options, FakeFiles({{"/p/compose.yaml", "services: {a: {image: x, runtime: crun}}\n"}}));
+  Project p = load(
+      options, FakeFiles({{"/p/compose.yaml", "services: {a: {image: x, cgroup_parent: c}}\n"}}));
   EXPECT_EQ(p.warnings.size(), 1U);
 }
 

@@ -7,7 +7,8 @@ set -u
 cd "$(dirname "$(readlink -f "$0")")/../.."
 bin=${1:?}/tests/bin
 tests="engine-integration runtime-integration volumes-integration netns_kernel_test netns_networks_test
-  scenario-attributes scenario-lifecycle scenario-volumes scenario-ports scenario-exec"
+  scenario-attributes scenario-escapes scenario-hooks scenario-lifecycle scenario-namespaces scenario-runtime
+  scenario-volumes scenario-ports scenario-exec"
 # Its five hundred runs take minutes here and tell nothing about the kernel.
 export GTEST_FILTER='-*FiveHundred*'
 log=$(mktemp)

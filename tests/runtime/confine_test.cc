@@ -1,8 +1,10 @@
 // Ways out that others found, each with its number: every one has to stay shut.
 #include <fcntl.h>
 #include <filesystem>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "base/fd.h"
@@ -88,6 +90,37 @@ TEST_F(ConfineTest, MasksWantTheRealNullDevice) {
   EXPECT_TRUE(contains(outcome.output, "mask /proc/") ||
               contains(outcome.output, "make node /dev/null"))
       << outcome.output;
+}
+
+TEST_F(ConfineTest, TheConsoleIsBoundToItsOwnPlace) {
+  // CVE-2025-52565: /dev/console as a link would bring the terminal over what it names, and that
+  // would escape the masks and read-only paths.
+  fs::create_directories(directory / "dev/pts");
+  fs::create_symlink("/proc/sys/kernel/core_pattern", directory / "dev/console");
+  for (const char* node : {"null", "zero", "full", "random", "urandom", "tty"}) {
+    struct stat st{};
+    ASSERT_EQ(::stat((std::string("/dev/") + node).c_str(), &st), 0);
+    ASSERT_EQ(::mknod((directory / "dev/" + node).c_str(), S_IFCHR | 0666, st.st_rdev), 0);
+  }
+  remove_mounts("/dev");
+  mounts().push_back(
+      {{"destination", "/dev"}, {"source", directory / "dev"}, {"options", {"bind"}}});
+  mounts().push_back({{"destination", "/dev/pts"}, {"type", "devpts"}, {"source", "devpts"}});
+  process()["terminal"] = true;
+  set_args({"sleep", "100"});
+  write_config();
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  std::string path = directory / "socket";
+  path.copy(address.sun_path, sizeof address.sun_path - 1);
+  Fd listener(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  ASSERT_EQ(::bind(listener.get(), reinterpret_cast<sockaddr*>(&address), sizeof address), 0);
+  ASSERT_EQ(::listen(listener.get(), 1), 0);
+  if (command({"create", "--console-socket", path, "c1"}).code != 0) return;  // refused: as good
+  std::string root = "/proc/" + std::to_string(state("c1").at("pid").as_int64()) + "/root";
+  struct stat st{};
+  ASSERT_EQ(::stat((root + "/proc/sys/kernel/core_pattern").c_str(), &st), 0);
+  EXPECT_TRUE(S_ISREG(st.st_mode)) << "the terminal lies on it";
 }
 
 TEST_F(ConfineTest, WritesToProcGoToTheKernels) {

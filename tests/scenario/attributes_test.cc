@@ -1,5 +1,6 @@
 // Attributes of a service, seen from inside its container.
 #include <filesystem>
+#include <fstream>
 
 #include "base/fd.h"
 #include "base/roots.h"
@@ -121,6 +122,43 @@ TEST_F(AttributesTest, OutOfMemoryIsNamed) {
   pcompose({"up", "-d"});
   ASSERT_TRUE(eventually([&] { return state("w") == "exited"; }, std::chrono::seconds(20)));
   EXPECT_EQ(ps()["w"].at("ExitCode").as_int64(), 137);
+  std::string status(ps()["w"].at("Status").as_string());
+  EXPECT_NE(status.find("killed: out of memory, limit 16 MiB, peak 1"), std::string::npos)
+      << status;
+  write("compose.yaml", read_file(file("compose.yaml")) +
+                            "  after: {image: busybox, command: 'true', depends_on: {w: "
+                            "{condition: service_completed_successfully}}}\n");
+  std::string err = expect(1, {"up", "-d"}).err;
+  EXPECT_NE(err.find("exited with code 137 (killed: out of memory, limit 16 MiB, peak "),
+            std::string::npos)
+      << err;
+}
+
+TEST_F(AttributesTest, ALimitThatCannotBeKeptIsRefusedOrSaid) {
+  compose(R"(services:
+  w:
+    image: busybox
+    command: sleep 1000
+    stop_grace_period: 0s
+    pids_limit: 77
+    cpuset: "4096"
+)");
+  std::string err = expect(1, {"up", "-d"}).err;
+  EXPECT_NE(err.find("compose.yaml:8:13: "), std::string::npos) << err;
+  EXPECT_NE(err.find("--limits=warn"), std::string::npos) << err;
+  err = expect(0, {"--limits=warn", "up", "-d"}).err;
+  EXPECT_NE(err.find("w-1 runs without cpuset: "), std::string::npos) << err;
+  EXPECT_NE(ps()["w"].at("Status").as_string().find("runs without cpuset: "), std::string::npos);
+  bool rootless = ::getenv("PCOMPOSE_TEST_ROOTLESS") != nullptr;
+  if (!rootless) EXPECT_EQ(limit("pids.max", "pids.max"), "77\n") << "the others are kept";
+  // A restart knows it still, and after the supervisor's death.
+  ::kill(supervisor(), SIGKILL);
+  expect(0, {"restart"});
+  EXPECT_NE(ps()["w"].at("Status").as_string().find("runs without cpuset: "), std::string::npos);
+  expect(0, {"down"});
+  ::setenv("PCOMPOSE_LIMITS", "warn", 1);
+  expect(0, {"up", "-d"});
+  ::unsetenv("PCOMPOSE_LIMITS");
 }
 
 TEST_F(AttributesTest, DevicesAreMadeAndMayBeOpened) {
@@ -129,6 +167,76 @@ TEST_F(AttributesTest, DevicesAreMadeAndMayBeOpened) {
   EXPECT_EQ(in("ls /dev/nought"), "/dev/nought\n");
   compose("services:\n  w: {image: busybox, command: sleep 1, devices: [/dev/no-such]}\n");
   EXPECT_NE(expect(1, {"up", "-d"}).err.find("/dev/no-such: No such file"), std::string::npos);
+}
+
+// CAP_MKNOD makes any node; what keeps its maker from the host's devices are the group's rules, by
+// files on cgroup v1 and by a program on v2.
+TEST_F(AttributesTest, NodesThatAreMadeCannotBeOpened) {
+  if (::getenv("PCOMPOSE_TEST_ROOTLESS") != nullptr) GTEST_SKIP() << "no CAP_MKNOD there";
+  up("    device_cgroup_rules: ['c 10:200 r']\n");
+  EXPECT_EQ(status("CapEff"), "00000000a80425fb\n") << "with CAP_MKNOD";
+  EXPECT_EQ(in("mknod /mem c 1 1 && mknod /tun c 10 200 && mknod /loop b 7 0 && echo made"),
+            "made\n");
+  auto opens = [&](const std::string& how) {
+    return in("(exec 3" + how + ") 2>&1 && echo opened || true");
+  };
+  EXPECT_NE(opens("</mem").find("not permitted"), std::string::npos) << opens("</mem");
+  EXPECT_NE(opens("</loop").find("not permitted"), std::string::npos) << opens("</loop");
+  EXPECT_EQ(opens("</tun"), "opened\n") << "device_cgroup_rules";
+  EXPECT_NE(opens(">/tun").find("not permitted"), std::string::npos) << "to be read only";
+  for (const char* usual : {"null", "zero", "full", "random", "urandom", "ptmx"})
+    EXPECT_EQ(opens(std::string("<>/dev/") + usual), "opened\n") << usual;
+}
+
+TEST_F(AttributesTest, DevicesByTheirVendorsDescription) {
+  std::filesystem::create_directories("/run/cdi");
+  std::ofstream("/run/cdi/toys.json") << R"({"cdiVersion": "0.6.0", "kind": "example.com/toy",
+    "containerEdits": {"env": ["TOYS=yes"]},
+    "devices": [
+      {"name": "one", "containerEdits": {
+        "env": ["TOY=one"],
+        "deviceNodes": [{"path": "/dev/toy", "hostPath": "/dev/net/tun", "permissions": "r",
+                         "fileMode": 292}],
+        "mounts": [{"hostPath": "/etc/hostname", "containerPath": "/opt/toy",
+                    "options": ["ro", "nosuid", "bind"]}],
+        "additionalGids": [4711]}},
+      {"name": "hooked", "containerEdits": {
+        "hooks": [{"hookName": "createContainer", "path": "/usr/bin/toy-hook"}]}}]})";
+  std::ofstream("/run/cdi/gpu.yaml") << "cdiVersion: 0.5.0\nkind: nvidia.com/gpu\ndevices:\n"
+                                        "- name: all\n  containerEdits:\n    env: [GPU=all]\n"
+                                        "- name: '0'\n  containerEdits:\n    env: [GPU=first]\n";
+  std::ofstream("/run/cdi/broken.yaml") << "kind: [\n";
+  up("    devices: [example.com/toy=one]\n    gpus: all\n");
+  EXPECT_EQ(in("tr '\\0' '\\n' < /proc/1/environ | grep -c '^TOYS=yes$\\|^TOY=one$\\|^GPU=all$'"),
+            "3\n");
+  // The node of a user namespace is the host's own.
+  bool rootless = ::getenv("PCOMPOSE_TEST_ROOTLESS") != nullptr;
+  EXPECT_EQ(in("stat -c '%a %t:%T' /dev/toy"), rootless ? "666 a:c8\n" : "444 a:c8\n");
+  EXPECT_EQ(in("(exec 3</dev/toy) && echo opened"), "opened\n");
+  EXPECT_EQ(in("cat /opt/toy"), read_file("/etc/hostname"));
+  EXPECT_NE(pcompose({"exec", "-T", "w", "sh", "-c", "echo x > /opt/toy"}).code, 0);
+  EXPECT_EQ(in("awk '/^Groups:/ {print $2}' /proc/1/status"), "4711\n");
+  up("    deploy: {resources: {reservations: {devices: [{capabilities: [gpu], count: 1}]}}}\n"
+     "    environment: {GPU: none}\n");
+  EXPECT_NE(in("tr '\\0' '\\n' < /proc/1/environ").find("GPU=first"), std::string::npos);
+  auto refused = [&](const std::string& attributes, const std::string& text) {
+    compose("services:\n  w:\n    image: busybox\n    " + attributes + "\n");
+    std::string err = expect(1, {"up", "-d"}).err;
+    EXPECT_NE(err.find(text), std::string::npos) << err;
+    EXPECT_NE(err.find("compose.yaml:"), std::string::npos) << err;
+  };
+  refused("devices: [example.com/toy=two]",
+          "describes the CDI device example.com/toy=two; "
+          "described are example.com/toy=hooked, ");
+  refused("devices: [example.com/toy=two]", "not read: ");
+  refused("devices: [example.com/toy=hooked]", "hooks to be run, as /usr/bin/toy-hook");
+  refused("devices: [toy]", "neither a path nor a CDI device");
+  refused("gpus: [{driver: cdi, device_ids: [example.com/toy=two]}]", "example.com/toy=two");
+  refused("gpus: [{count: 9}]", "nvidia.com/gpu=1");
+  std::filesystem::remove_all("/run/cdi");
+  refused("gpus: all",
+          "no file in /etc/cdi or /var/run/cdi describes the CDI device "
+          "nvidia.com/gpu=all");
 }
 
 TEST_F(AttributesTest, NamespacesOfTheHost) {

@@ -30,6 +30,18 @@ TEST_F(ExecTest, HasTheContainersWorldAndItsOwnOptions) {
             "2 / 1000\n");
 }
 
+// The keeper ignores some; a shell that inherits that cannot take it back.
+TEST_F(ExecTest, NoSignalIsIgnoredOrBlocked) {
+  for (const char* process : {"1", "self"}) {
+    for (const std::string mask : {"SigIgn", "SigBlk"})
+      EXPECT_EQ(expect(0, {"exec", "-T", "w", "awk", "/^" + mask + ":/ {print $2}",
+                           std::string("/proc/") + process + "/status"})
+                    .out,
+                "0000000000000000\n")
+          << mask << " of " << process;
+  }
+}
+
 TEST_F(ExecTest, MissingProgramsAndServices) {
   EXPECT_NE(expect(127, {"exec", "-T", "w", "nosuch"}).err.find("nosuch"), std::string::npos);
   EXPECT_EQ(expect(1, {"exec", "-T", "nobody", "true"}).err, "service \"nobody\" is not running\n");

@@ -93,6 +93,29 @@ TEST_F(PlannerTest, TheCauseNamesWhatChanged) {
       "0 stop container shop-web-1 (environment.DEBUG (compose.yaml:14:7) changed)\n"));
 }
 
+TEST_F(PlannerTest, WhoLivesByAnothersProcessIsPreparedAfterItsStart) {
+  service("web").pid = "service:db";
+  std::string text = up();
+  EXPECT_NE(text.find("start container shop-db-1 (new) after 3\n"), std::string::npos) << text;
+  EXPECT_NE(text.find("10 prepare container shop-web-1 (new) after 0 4 9\n"), std::string::npos)
+      << text;
+  everything_runs();
+  for (auto& c : observed_.containers) c.status = Status::exited;
+  EXPECT_NE(plan_start(project_, observed_, {"db", "web"})
+                .str()
+                .find("2 prepare container shop-web-1 (start) after 1\n"),
+            std::string::npos);
+}
+
+TEST_F(PlannerTest, WhoLivesInANamespaceFollowsARecreate) {
+  service("web").ipc = "service:db";
+  everything_runs();
+  desired_.image_id["db"] = "other";
+  options_.services = {"db"};
+  EXPECT_NE(up().find("remove container shop-web-1 (its ipc namespace is made anew)"),
+            std::string::npos);
+}
+
 TEST_F(PlannerTest, NoRecreateKeepsWhatRuns) {
   everything_runs();
   desired_.image_id["web"] = "other";
