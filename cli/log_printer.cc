@@ -42,7 +42,7 @@ void LogPrinter::refresh() {
     const auto& row = view.row;
     bool named = services_.empty() ||
                  std::find(services_.begin(), services_.end(), row.service) != services_.end();
-    if (!named) continue;
+    if (!named || row.one_off) continue;
     bool up = row.status != scheduler::Status::created && row.status != scheduler::Status::exited;
     if (up) ++running_;
     auto found = sources_.find(row.id);

@@ -117,6 +117,7 @@ bool wanted(const ContainerView& v, const PsFlags& flags) {
   };
   if (!flags.services.empty() && !has(flags.services, v.row.service)) return false;
   if (!flags.statuses.empty()) return has(flags.statuses, scheduler::status_name(v.row.status));
+  if (v.row.one_off && !flags.all) return false;
   return flags.all || (v.row.status != Status::created && v.row.status != Status::exited);
 }
 

@@ -80,7 +80,7 @@ Task<> Supervisor::create_volume(const std::string& key) {
 
 void Supervisor::create_container(const CreateContainer& operation) {
   const ReplicaRef& ref = operation.replica;
-  const auto& service = model_.services.at(ref.service);
+  const compose::Service& service = *described(ref);
   auto image = images_.find(service.image);
   if (!image) {
     throw Error("no image " + service.image)
@@ -100,11 +100,15 @@ void Supervisor::create_container(const CreateContainer& operation) {
   shown.init = false;  // as docker shows it
   row.command = command_text(command_of(shown, image->config));
   row.service_json = json::serialize(compose::to_json(service));
+  bool beside = one_off_ && one_off_->service.container_name == ref.name;
+  row.one_off = beside;
+  row.remove_at_end = beside && one_off_->remove_at_end;
   auto inherited = inherited_volumes_.extract(ref.name);
   if (!inherited.empty() && !operation.new_volumes)
     row.anonymous_volumes = std::move(inherited.mapped());
   auto fresh = std::make_unique<Replica>(context_, std::move(row), std::move(*image));
   fresh->create();
+  if (beside && one_off_->client) fresh->attach(one_off_->client);
   replicas_[ref.name] = std::move(fresh);
 }
 

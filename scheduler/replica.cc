@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <filesystem>
+#include <unistd.h>
 
 #include "base/error.h"
 #include "base/json.h"
@@ -27,8 +28,8 @@ Replica::Replica(Context& context, ContainerRow row, engine::Image image)
       health_wake_(context.executor) {}
 
 ObservedContainer Replica::observed() const {
-  return {row_.id,       row_.service, row_.number,    row_.name,   row_.config_hash,
-          row_.image_id, row_.status,  row_.exit_code, row_.health, {}};
+  return {row_.id,     row_.service,   row_.number, row_.name, row_.config_hash, row_.image_id,
+          row_.status, row_.exit_code, row_.health, {},        row_.one_off};
 }
 
 void Replica::save() { context_.store->put(row_); }
@@ -73,9 +74,16 @@ Task<> Replica::remove() {
   // Its own goes whoever lives in it: a recreate takes it along. Another's may have waited for it.
   if (shares_network()) co_await context_.leave_network(*this);
   co_await release_network();
-  context_.cgroups->remove(row_.short_id());
+  // One whose start has just failed may not have quite ended; v1 has no event for a group that
+  // became empty.
+  auto groups = context_.cgroups->procs(row_.short_id());
+  for (int i = 0; i < 100; ++i) {
+    context_.cgroups->remove(row_.short_id());
+    if (groups.empty() || ::access(groups.front().c_str(), F_OK) != 0) break;
+    co_await sleep_for(std::chrono::milliseconds(10));
+  }
   pump_.reset();
-  for (const char* what : {"out", "err", "tty"}) context_.keeper->drop(descriptor_name(what));
+  for (const char* what : {"out", "err", "in", "tty"}) context_.keeper->drop(descriptor_name(what));
   context_.exits.erase(process_name());
   co_await context_.volume_thread->run([state = state_directory(), run = run_directory()] {
     fs::remove_all(run);
@@ -87,6 +95,7 @@ Task<> Replica::remove() {
 void Replica::resume(Inherited inherited) {
   out_ = std::move(inherited.out);
   err_ = std::move(inherited.err);
+  stdin_ = std::move(inherited.in);
   terminal_ = std::move(inherited.terminal);
   network_ = std::move(inherited.network);
   dns_udp_ = std::move(inherited.dns_udp);
@@ -168,6 +177,7 @@ void Replica::hand_to_keeper() {
   };
   store("out", out_);
   store("err", err_);
+  store("in", stdin_);
   store("tty", terminal_);
   store("net", network_);
   store("dns-udp", dns_udp_);

@@ -8,6 +8,7 @@
 
 #include "engine/output/pump.h"
 #include "engine/spec.h"
+#include "scheduler/attach_stream.h"
 #include "scheduler/context.h"
 #include "scheduler/describe_container.h"
 #include "scheduler/one_at_a_time.h"
@@ -41,7 +42,7 @@ struct ExecProcess {
 // What an earlier supervisor's keeper still holds for a container.
 struct Inherited {
   std::optional<engine::KeptProcess> process;
-  Fd out, err, terminal, network, dns_udp, dns_tcp;
+  Fd out, err, in, terminal, network, dns_udp, dns_tcp;
 };
 
 // Created -> prepared -> started; after an end it starts again by its policy until it is stopped.
@@ -103,6 +104,15 @@ class Replica {
   // Gives all descriptors and the process to a fresh keeper.
   void hand_to_keeper();
 
+  // Gives `stream` all that it prints from now on, its start, with the way to its stdin, and its
+  // end. Before the first start, or while it runs.
+  void attach(std::shared_ptr<AttachStream> stream);
+  // Those that are attached are told that it ended with `row().exit_code`, and are forgotten.
+  void end_attached();
+  std::vector<std::shared_ptr<AttachStream>> take_attached() {
+    return std::exchange(attached_, {});
+  }
+
   // Throws Error where it does not run.
   Task<std::shared_ptr<ExecProcess>> exec(const ExecRequest& request);
 
@@ -163,6 +173,13 @@ class Replica {
   Task<> attach_grants(std::vector<Fd>& trees, engine::ContainerSpec& spec);
   void add_anonymous_volumes();
   Task<> run_program();
+  Fd make_input();
+  void greet_attached();
+  void greet(AttachStream& stream);
+  void listen_to_output();
+  Task<> give_output(engine::Stream stream, std::string text);
+  [[nodiscard]] bool attached_is_behind() const;
+  Task<> wait_for_last_words();
   Task<> publish_ports();
   // `wanted` by the files beneath `root`, with the service's group_add. Throws Error.
   engine::User user_in(int root, const std::string& wanted, std::string* home) const;
@@ -175,7 +192,7 @@ class Replica {
 
   Task<> watch();
   Task<> copy_output();
-  Task<> copy_terminal();
+  Task<> copy_terminal(Fd fifo);
   std::optional<Duration> note_end();
   Task<bool> start_again(Duration delay);
   Task<> settle_status();
@@ -191,7 +208,7 @@ class Replica {
   std::optional<Probe> probe_;
   RestartTracker restarts_;
 
-  Fd out_, err_, terminal_, network_, dns_udp_, dns_tcp_, diag_;
+  Fd out_, err_, stdin_, terminal_, network_, dns_udp_, dns_tcp_, diag_;
   std::vector<netns::EndpointRow> endpoints_;
   OneAtATime making_network_;  // who is to live in it asks for it, too
   SharedNetwork shared_;       // of shares_network(); its descriptor is network_
@@ -200,6 +217,7 @@ class Replica {
   engine::ContainerSpec spec_;
   Pidfd pidfd_;
   std::unique_ptr<engine::OutputPump> pump_;
+  std::vector<std::shared_ptr<AttachStream>> attached_;
 
   Event changed_;
   Event ended_;        // the process is gone

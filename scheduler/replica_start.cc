@@ -233,6 +233,12 @@ Task<> Replica::run_program() {
   // The program's ends. It holds them read-write, so that it never sees a closed pipe.
   Fd out = open_file(engine::Staging::fifo_path(run_directory(), engine::Stream::out), O_RDWR);
   Fd err = open_file(engine::Staging::fifo_path(run_directory(), engine::Stream::err), O_RDWR);
+  Fd in = make_input();
+  spec_.process.stdio[0] = in.get();
+  if (!attached_.empty()) {
+    spec_.process.rows = attached_.front()->rows;
+    spec_.process.columns = attached_.front()->columns;
+  }
   spec_.process.stdio[1] = out.get();
   spec_.process.stdio[2] = err.get();
   co_await publish_ports();
@@ -276,6 +282,7 @@ void Replica::started(engine::Launched launched) {
     if (health_waiters_ > 0) monitor_->set_eagerness(Eagerness::eager, started_at_);
   }
   set_status(Status::running);
+  greet_attached();
   context_.names_changed();
 }
 

@@ -14,8 +14,7 @@ using std::chrono::milliseconds;
 
 // A terminal's output takes the way of everybody's: spliced into the FIFO, so that no byte is ever
 // only in memory.
-Task<> Replica::copy_terminal() {
-  Fd fifo = open_file(engine::Staging::fifo_path(run_directory(), engine::Stream::out), O_RDWR);
+Task<> Replica::copy_terminal(Fd fifo) {
   asio::posix::stream_descriptor master(context_.executor, terminal_.duplicate().release());
   for (;;) {
     co_await master.async_wait(asio::posix::stream_descriptor::wait_read, asio::use_awaitable);
@@ -27,9 +26,15 @@ Task<> Replica::copy_terminal() {
 }
 
 Task<> Replica::copy_output() {
-  if (terminal_) co_await copy_terminal();
-  terminal_.reset();
+  TaskGroup group(context_.executor);
+  // Open before the pump looks: without a writer it would be at its end.
+  if (terminal_) {
+    group.spawn(copy_terminal(
+        open_file(engine::Staging::fifo_path(run_directory(), engine::Stream::out), O_RDWR)));
+  }
   co_await pump_->run();
+  co_await group.join();
+  terminal_.reset();
   output_done_.set();
 }
 
@@ -55,7 +60,8 @@ std::optional<Duration> Replica::note_end() {
   monitor_.reset();
   health_wake_.pulse();
   context_.keeper->forget(process_name());
-  context_.keeper->drop(descriptor_name("tty"));
+  stdin_.reset();
+  for (const char* what : {"in", "tty"}) context_.keeper->drop(descriptor_name(what));
   auto who = row_.stopped_by_user ? Ended::by_the_user : Ended::by_itself;
   auto delay = restarts_.after_exit(row_.exit_code, context_.clock.now() - started_at_, who);
   row_.restarts = restarts_.restarts();
@@ -97,12 +103,11 @@ Task<> Replica::watch() {
     if (probe_ && monitor_) group.spawn(watch_health());
     co_await ended_.wait();
     co_await settle_status();
-    // Its last words first: who waits for its end reads them next. A process that was moved out of
-    // the container could hold the FIFO for ever.
-    co_await (output_done_.wait() || sleep_for(std::chrono::seconds(2)));
+    co_await wait_for_last_words();
     auto delay = note_end();
     group.cancel();
     co_await group.join();
+    if (!row_.remove_at_end) end_attached();
     if (delay && co_await start_again(*delay)) continue;
     break;
   }
@@ -111,6 +116,15 @@ Task<> Replica::watch() {
   co_await context_.leave_network(*this);
   changed_.pulse();
   context_.changed();
+  if (row_.remove_at_end) context_.ended_for_good(ref());
+}
+
+// Who waits for its end reads its last words next. A process that was moved out of the container
+// could hold the FIFO for ever; a client that reads slowly may take its time.
+Task<> Replica::wait_for_last_words() {
+  co_await (output_done_.wait() || sleep_for(std::chrono::seconds(2)));
+  while (!output_done_.is_set() && attached_is_behind() && !stop_requested_.is_set())
+    co_await (output_done_.wait() || sleep_for(milliseconds(100)));
 }
 
 void Replica::kill() {

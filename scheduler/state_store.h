@@ -39,6 +39,8 @@ struct ContainerRow {
   Health health = Health::none;
   int restarts = 0;
   bool stopped_by_user = false;
+  bool one_off = false;        // made by `run`
+  bool remove_at_end = false;  // … --rm
 
   // The part of the id that kernel objects and run directories carry.
   [[nodiscard]] std::string short_id() const { return id.substr(0, 12); }
