@@ -67,6 +67,9 @@ int run_command(int argc, char** argv) {
   add_exec(app, globals, run);
   add_run(app, globals, run);
   add_attach(app, globals, run);
+  add_cp(app, globals, run);
+  add_events(app, globals, run);
+  add_stats(app, globals, run);
   add_config(app, globals, run);
   add_image(app, globals, run);
   add_images(app, globals, run);

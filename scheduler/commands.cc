@@ -24,13 +24,18 @@ class PlanProgress final : public EventSink {
   }
 
  private:
+  static int64_t now() {
+    auto since = std::chrono::system_clock::now().time_since_epoch();
+    return std::chrono::duration_cast<std::chrono::nanoseconds>(since).count();
+  }
   void tell(const Operation& o, const char* state) {
     OperationParts parts = parts_of(o);
     out_.line({{"operation", describe(o)},
                {"verb", parts.verb},
                {"kind", parts.kind},
                {"name", parts.name},
-               {"state", state}});
+               {"state", state},
+               {"time_ns", now()}});
   }
   ProgressSink& out_;
 };
@@ -259,6 +264,11 @@ Task<> Supervisor::bring_up(const json::object& request, ProgressSink& progress,
     for (const std::string& text : engine::rootless::shortcomings())
       progress.line({{"warning", text}});
   }
+  struct Listening {
+    ProgressSink*& slot;
+    ~Listening() { slot = nullptr; }
+  } listening{listener_of_events_};
+  if (flag(request, "events")) listener_of_events_ = &progress;
   co_await run_in_time(plan, progress, seconds(request, "wait_timeout"));
 }
 
@@ -346,6 +356,10 @@ Task<> Supervisor::life(const std::string& verb, const json::object& request,
   if (plan.empty() && verb == "kill") progress.line({{"warning", "no container to kill"}});
   co_await run_in_time(plan, progress, seconds(request, "wait_timeout"));
   if (verb == "rm" && flag(request, "volumes")) inherited_volumes_.clear();
+  for (const Node& node : plan.nodes) {
+    const auto* start = std::get_if<StartContainer>(&node.operation);
+    if (verb == "restart" && start != nullptr) replica(start->replica).tell_restarted();
+  }
 }
 
 }  // namespace pcompose::scheduler

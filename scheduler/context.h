@@ -70,6 +70,8 @@ struct Context {
   std::string pod_id;                        // a pod's endpoints are this container's
   std::map<std::string, ExitHandler> exits;  // by the keeper's process name
   std::function<void()> changed;  // some container's state changed: flush, tell who listens
+  // Something happened to a container: into the history, and to who listens.
+  std::function<void(ContainerEvent)> publish;
   // A container that goes when it ends did.
   std::function<void(ReplicaRef)> ended_for_good;
   std::function<void()> names_changed;  // the DNS view has to be read again

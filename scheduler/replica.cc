@@ -41,6 +41,21 @@ void Replica::set_status(Status status) {
   context_.changed();
 }
 
+ContainerEvent Replica::event_of(const std::string& action,
+                                 std::map<std::string, std::string> more) const {
+  more["name"] = row_.name;
+  more["image"] = row_.image;
+  for (const auto& [name, value] : service_.labels) {
+    if (!name.starts_with("com.docker.compose.")) more[name] = value;
+  }
+  return {0,       context_.wall_ns(), row_.project, row_.service,
+          row_.id, row_.one_off,       action,       std::move(more)};
+}
+
+void Replica::tell(const std::string& action, std::map<std::string, std::string> more) {
+  context_.publish(event_of(action, std::move(more)));
+}
+
 void Replica::create() {
   row_.created_ns = context_.wall_ns();
   add_anonymous_volumes();
@@ -51,6 +66,7 @@ void Replica::create() {
     make_directories(state_directory() + part);
   // The image decides who may enter its root; ours is 0700 above it.
   fs::permissions(state_directory() + "/upper", fs::perms(0755));
+  tell("create");
 }
 
 std::string Replica::last_output() const {
@@ -90,6 +106,7 @@ Task<> Replica::remove() {
     fs::remove_all(state);
   });
   context_.store->remove_container(row_.id);
+  tell("destroy");
 }
 
 void Replica::resume(Inherited inherited) {

@@ -25,6 +25,7 @@ struct ExecRequest {
   std::string working_dir;       // "" = the container's
   bool terminal = false;
   bool privileged = false;
+  bool probe = false;  // ours: no event tells of it
   uint16_t rows = 0, columns = 0;
   int stdio[3] = {-1, -1, -1};  // not owned
 };
@@ -132,6 +133,9 @@ class Replica {
   [[nodiscard]] std::string last_output() const;
   [[nodiscard]] const std::string& last_probe_output() const { return last_probe_output_; }
 
+  // The last of a restart, for the history.
+  void tell_restarted() { tell("restart"); }
+
   // Pulses with every change of status or health.
   Event& changed() { return changed_; }
   // While anybody waits for its health it is probed eagerly.
@@ -150,6 +154,10 @@ class Replica {
     return process_name() + "/" + what;
   }
   void set_status(Status status);
+  // Publishes an event of this container; `more` besides its name, image and labels.
+  void tell(const std::string& action, std::map<std::string, std::string> more = {});
+  [[nodiscard]] ContainerEvent event_of(const std::string& action,
+                                        std::map<std::string, std::string> more) const;
   void save();
 
   void make_fifos();
@@ -172,6 +180,8 @@ class Replica {
                    engine::ContainerSpec& spec);
   Task<> attach_grants(std::vector<Fd>& trees, engine::ContainerSpec& spec);
   void add_anonymous_volumes();
+  void tell_exec(const ExecRequest& request);
+  void watch_exec(const std::shared_ptr<ExecProcess>& running, bool told);
   Task<> run_program();
   Fd make_input();
   void greet_attached();

@@ -25,6 +25,7 @@ Fd Replica::make_input() {
 
 void Replica::attach(std::shared_ptr<AttachStream> stream) {
   attached_.push_back(std::move(stream));
+  tell("attach");
   listen_to_output();
   if (row_.status == Status::running || row_.status == Status::paused) greet(*attached_.back());
 }

@@ -52,15 +52,7 @@ Task<std::shared_ptr<ExecProcess>> Replica::exec(const ExecRequest& request) {
 
   auto running = std::make_shared<ExecProcess>(context_.executor);
   running->name = "x/" + row_.short_id() + "/" + std::to_string(++execs_);
-  context_.exits[running->name] = [weak = std::weak_ptr(running), &context = context_,
-                                   name = running->name](std::optional<ExitStatus> status) {
-    if (auto process_that_ended = weak.lock()) {
-      process_that_ended->status = status;
-      process_that_ended->ended.set();
-    }
-    context.keeper->forget(name);
-    context.exits.erase(name);
-  };
+  watch_exec(running, !request.probe);
   engine::Entry into{pidfd_.get(), root.get(), engine::namespaces_apart_from_ours(row_.pid)};
   engine::Linux linux;
   linux.cgroup_procs = context_.cgroups->procs(row_.short_id());
@@ -70,6 +62,7 @@ Task<std::shared_ptr<ExecProcess>> Replica::exec(const ExecRequest& request) {
         co_await context_.keeper->exec(running->name, engine::exec_plan(process, into, linux));
     running->pidfd = Pidfd(std::move(launched.pidfd));
     running->terminal = std::move(launched.terminal);
+    if (!request.probe) tell_exec(request);
   } catch (const engine::LaunchError& e) {
     context_.exits.erase(running->name);
     Error error("exec in " + row_.name + ": " + e.message());
@@ -78,6 +71,33 @@ Task<std::shared_ptr<ExecProcess>> Replica::exec(const ExecRequest& request) {
     throw error;
   }
   co_return running;
+}
+
+// `told`: events tell of its end.
+void Replica::watch_exec(const std::shared_ptr<ExecProcess>& running, bool told) {
+  context_.exits[running->name] = [weak = std::weak_ptr(running), &context = context_,
+                                   name = running->name, died = event_of("exec_die", {}),
+                                   told](std::optional<ExitStatus> status) {
+    if (told) {
+      ContainerEvent event = died;
+      event.time_ns = context.wall_ns();
+      event.attributes["exitCode"] = std::to_string(status ? status->code() : 255);
+      context.publish(std::move(event));
+    }
+    if (auto process_that_ended = weak.lock()) {
+      process_that_ended->status = status;
+      process_that_ended->ended.set();
+    }
+    context.keeper->forget(name);
+    context.exits.erase(name);
+  };
+}
+
+void Replica::tell_exec(const ExecRequest& request) {
+  std::string command;
+  for (const std::string& word : request.args) command += " " + word;
+  tell("exec_create:" + command);
+  tell("exec_start:" + command);
 }
 
 HealthMonitor::Listening Replica::listens_beyond_loopback() {
@@ -96,6 +116,7 @@ Task<> Replica::probe_once() {
   Fd output(::memfd_create("probe", MFD_CLOEXEC));
   ExecRequest request;
   request.args = probe_->args;
+  request.probe = true;
   request.stdio[1] = request.stdio[2] = output.get();
   bool ok = false;
   try {
@@ -133,6 +154,7 @@ Task<> Replica::watch_health() {
     co_await probe_once();
     if (!monitor_ || monitor_->health() == row_.health) continue;
     row_.health = monitor_->health();
+    tell(std::string("health_status: ") + health_name(row_.health));
     save();
     changed_.pulse();
     context_.changed();

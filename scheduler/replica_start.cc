@@ -282,6 +282,7 @@ void Replica::started(engine::Launched launched) {
     if (health_waiters_ > 0) monitor_->set_eagerness(Eagerness::eager, started_at_);
   }
   set_status(Status::running);
+  tell("start");
   greet_attached();
   context_.names_changed();
 }

@@ -51,9 +51,15 @@ Task<> Replica::settle_status() {
 std::optional<Duration> Replica::note_end() {
   row_.exit_code = exit_status_ ? exit_status_->code() : 255;
   row_.error = exit_status_ ? "" : "exit status unknown: its parent was killed";
-  if (context_.cgroups->out_of_memory_kills(row_.short_id()) > 0)
+  if (context_.cgroups->out_of_memory_kills(row_.short_id()) > 0) {
     row_.error = "killed: out of memory";
+    tell("oom");
+  }
   row_.finished_ns = context_.wall_ns();
+  auto ran = std::chrono::nanoseconds(row_.finished_ns - row_.started_ns);
+  tell("die", {{"exitCode", std::to_string(row_.exit_code)},
+               {"execDuration",
+                std::to_string(std::chrono::duration_cast<std::chrono::seconds>(ran).count())}});
   row_.pid = 0;
   row_.health = Health::none;
   pidfd_ = Pidfd();
@@ -130,7 +136,10 @@ Task<> Replica::wait_for_last_words() {
 void Replica::kill() {
   row_.stopped_by_user = true;
   stop_requested_.set();
-  if (pidfd_) pidfd_.send_signal(SIGKILL);
+  if (pidfd_) {
+    pidfd_.send_signal(SIGKILL);
+    tell("kill", {{"signal", std::to_string(SIGKILL)}});
+  }
   unpause();
 }
 
@@ -142,6 +151,7 @@ void Replica::send_signal(int signal) {
     stop_requested_.set();
   }
   pidfd_.send_signal(signal);
+  tell("kill", {{"signal", std::to_string(signal)}});
   if (signal == SIGKILL) unpause();  // a frozen process dies only when it thaws (cgroup v1)
 }
 
@@ -149,12 +159,14 @@ void Replica::pause() {
   if (row_.status != Status::running) return;
   context_.cgroups->freeze(row_.short_id(), engine::Freeze::yes);
   set_status(Status::paused);
+  tell("pause");
 }
 
 void Replica::unpause() {
   if (row_.status != Status::paused) return;
   context_.cgroups->freeze(row_.short_id(), engine::Freeze::no);
   set_status(Status::running);
+  tell("unpause");
   health_wake_.pulse();
 }
 
@@ -167,7 +179,11 @@ Task<> Replica::stop(std::optional<Duration> grace) {
   parked_.reset();
   Duration patience = grace.value_or(service_.stop_grace_period.value_or(std::chrono::seconds(10)));
   int signal = stop_signal_of(service_, image_.config);
-  if (pidfd_) pidfd_.send_signal(signal);
+  bool was_up = static_cast<bool>(pidfd_);
+  if (was_up) {
+    pidfd_.send_signal(signal);
+    tell("kill", {{"signal", std::to_string(signal)}});
+  }
   Instant deadline = context_.clock.now() + patience;
   Duration step = milliseconds(20);
   int ignored = 0;
@@ -178,6 +194,7 @@ Task<> Replica::stop(std::optional<Duration> grace) {
     if (ignored >= 3 || context_.clock.now() >= deadline) pidfd_.send_signal(SIGKILL);
     if (ignored == 0 && step < milliseconds(200)) step *= 2;
   }
+  if (was_up) tell("stop");
 }
 
 }  // namespace pcompose::scheduler

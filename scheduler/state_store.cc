@@ -101,7 +101,8 @@ void bind_row(SQLite::Statement& q, const ContainerRow& r, const std::string& bo
 
 }  // namespace
 
-StateStore::StateStore(Database& db, std::string boot) : db_(db), boot_(std::move(boot)) {
+StateStore::StateStore(Database& db, std::string boot)
+    : db_(db), boot_(std::move(boot)), events_(db) {
   db_.ensure_schema("scheduler", 1, kSchema);
   db_.ensure_schema("scheduler: one-offs", 1, kOneOffs);
 }
@@ -181,7 +182,9 @@ void StateStore::flush() {
     insert.exec();
     insert.reset();
   }
+  events_.write(happened_);
   transaction.commit();
+  happened_.clear();
   dirty_.clear();
   removed_.clear();
 }

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/database.h"
+#include "scheduler/container_event.h"
 #include "scheduler/observed.h"
 
 namespace pcompose::scheduler {
@@ -69,15 +70,20 @@ class StateStore {
 
   // Collects; flush() writes all in one transaction.
   void put(const ContainerRow& row) { dirty_[row.id] = row; }
+  void put(ContainerEvent event) { happened_.push_back(std::move(event)); }
   void remove_container(const std::string& id);
   void flush();
-  [[nodiscard]] bool dirty() const { return !dirty_.empty() || !removed_.empty(); }
+  [[nodiscard]] bool dirty() const {
+    return !dirty_.empty() || !removed_.empty() || !happened_.empty();
+  }
 
  private:
   Database& db_;
   std::string boot_;
   std::map<std::string, ContainerRow> dirty_;
   std::vector<std::string> removed_;
+  EventRows events_;
+  std::vector<ContainerEvent> happened_;
 };
 
 }  // namespace pcompose::scheduler

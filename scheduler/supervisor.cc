@@ -17,6 +17,20 @@
 
 namespace pcompose::scheduler {
 
+namespace {
+
+json::object line_of(const ContainerEvent& event) {
+  json::object attributes;
+  for (const auto& [name, value] : event.attributes) attributes[name] = value;
+  return {{"event", event.action},
+          {"time_ns", event.time_ns},
+          {"service", event.service},
+          {"container", event.container},
+          {"attributes", std::move(attributes)}};
+}
+
+}  // namespace
+
 Supervisor::Supervisor(asio::io_context& io, std::string project, Fd keeper_socket)
     : io_(io),
       context_(io.get_executor(), std::move(project)),
@@ -60,6 +74,11 @@ Supervisor::Supervisor(asio::io_context& io, std::string project, Fd keeper_sock
   context_.changed = [this] {
     spawn_flusher();
     idle_.pulse();
+  };
+  context_.publish = [this](ContainerEvent event) {
+    if (listener_of_events_ != nullptr) listener_of_events_->line(line_of(event));
+    store_.put(std::move(event));
+    spawn_flusher();
   };
   context_.ended_for_good = [this](ReplicaRef ref) { tasks_.spawn(remove_ended(std::move(ref))); };
   context_.names_changed = [this] {

@@ -164,6 +164,7 @@ class Supervisor final : public Runtime {
   Execution* execution_ = nullptr;
   std::vector<std::string> warnings_;  // of the plan at work
   std::set<std::string> starting_;     // containers that the plan at work starts
+  ProgressSink* listener_of_events_ = nullptr;  // of the command at work, where it asked
   int busy_ = 0;
   bool flushing_ = false;
   // As last read from the database: of all projects.
