@@ -90,10 +90,12 @@ json::object as_json(const ContainerView& v, bool whole) {
   for (const auto& [key, value] : v.labels)
     labels += (labels.empty() ? "" : ",") + key + "=" + value;
   for (const std::string& n : v.networks) networks += (networks.empty() ? "" : ",") + n;
+  json::value probes = v.row.probes.empty() ? json::array() : json::parse(v.row.probes);
   return {{"Command", shortened(v.row.command, whole)},
           {"CreatedAt", local_time(v.row.created_ns)},
           {"ExitCode", v.row.exit_code},
           {"Health", scheduler::health_name(v.row.health)},
+          {"HealthLog", std::move(probes)},
           {"ID", whole ? v.row.id : v.row.short_id()},
           {"Image", v.row.image},
           {"Labels", labels},

@@ -285,6 +285,7 @@ Task<> Supervisor::up(const json::object& request, ProgressSink& progress) {
   options.remove_orphans = flag(request, "remove_orphans");
   options.start = !flag(request, "no_start");
   options.wait = flag(request, "wait");
+  options.rerun_jobs = flag(request, "rerun_jobs");
   co_await bring_up(request, progress, [&](const Desired& desired, const Observed& observed) {
     auto strays = orphans(model_, observed);
     if (!options.remove_orphans && !flag(request, "ignore_orphans") && !strays.empty()) {

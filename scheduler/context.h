@@ -72,6 +72,8 @@ struct Context {
   std::function<void()> changed;  // some container's state changed: flush, tell who listens
   // Something happened to a container: into the history, and to who listens.
   std::function<void(ContainerEvent)> publish;
+  // To who listens only: too many to keep.
+  std::function<void(ContainerEvent)> notice;
   // A container that goes when it ends did.
   std::function<void(ReplicaRef)> ended_for_good;
   std::function<void()> names_changed;  // the DNS view has to be read again

@@ -129,6 +129,23 @@ Task<> Supervisor::await_healthy(Replica& r) {
   }
 }
 
+// The kernel has no event for a socket that begins to listen: looked up in its namespace, 30
+// microseconds a time, with pauses that grow to 20 ms.
+Task<> Supervisor::await_listening(Replica& r) {
+  using std::chrono::milliseconds;
+  if (!r.exposes_tcp()) {
+    throw Error("container " + r.row().name +
+                " exposes no TCP port, so nothing tells that it listens")
+        .at(r.service().position)
+        .hint("add expose: or ports: to the service, or depend on service_started");
+  }
+  for (auto pause = milliseconds(1);; pause = std::min(pause * 2, milliseconds(20))) {
+    if (!r.is_up()) throw died(r, "");
+    if (co_await r.is_listening()) co_return;
+    co_await sleep_for(pause);
+  }
+}
+
 Task<> Supervisor::await_completed(Replica& r) {
   while (r.row().status != Status::exited) co_await r.changed().wait();
   if (r.row().exit_code != 0) throw died(r, "");
@@ -140,6 +157,8 @@ Task<> Supervisor::await_condition(const AwaitCondition& operation) {
       if (operation.condition == compose::Condition::service_healthy) co_await await_healthy(*r);
       if (operation.condition == compose::Condition::service_completed_successfully)
         co_await await_completed(*r);
+      if (operation.condition == compose::Condition::service_listening)
+        co_await await_listening(*r);
     }
   } catch (Error& e) {
     e.add("dependency failed to start");
@@ -172,8 +191,7 @@ Task<> Supervisor::remove_container(const ReplicaRef& ref) {
   co_await it->second->remove();
   inherited_volumes_[ref.name] = it->second->row().anonymous_volumes;
   // Reserved before the plan began, for who comes next.
-  ports_.release(ref.name,
-                 starting_.contains(ref.name) ? &model_.services.at(ref.service) : nullptr);
+  ports_.release(ref.name, starting_.contains(ref.name) ? described(ref) : nullptr);
   replicas_.erase(ref.name);
   context_.changed();
 }

@@ -23,6 +23,7 @@ struct UpOptions {
   bool remove_orphans = false;
   bool start = true;
   bool wait = false;
+  bool rerun_jobs = false;  // those that completed and are unchanged, too
 };
 
 // What decides about an existing container; by service.

@@ -193,7 +193,7 @@ class UpPlanner {
       NodeId removed = remove(c, why);
       return create(service, c.number, why, {removed}, started);
     }
-    bool completed = c.status == Status::exited && c.exit_code == 0 &&
+    bool completed = !options_.rerun_jobs && c.status == Status::exited && c.exit_code == 0 &&
                      service.restart.kind == compose::Restart::no && is_job(project_, service.name);
     auto stopped = stops_.find(c.name);
     if (stopped != stops_.end())

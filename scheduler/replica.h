@@ -139,6 +139,11 @@ class Replica {
   // Pulses with every change of status or health.
   Event& changed() { return changed_; }
   // While anybody waits for its health it is probed eagerly.
+  [[nodiscard]] bool exposes_tcp() const {
+    return !exposed_tcp_ports(service_, image_.config).empty();
+  }
+  // On one of those ports, beyond loopback. Tells of it the first time after a start.
+  Task<bool> is_listening();
   void add_health_waiter();
   void remove_health_waiter();
 
@@ -208,6 +213,16 @@ class Replica {
   Task<> settle_status();
   Task<> watch_health();
   Task<> probe_once();
+  Task<> open_diag();
+  struct ProbeResult {
+    int code = 1;  // 0 is healthy
+    std::string output;
+  };
+  Task<ProbeResult> run_probe();
+  Task<ProbeResult> run_probe_command();
+  Task<ProbeResult> probe_network();
+  Task<ProbeResult> probe_address(asio::ip::tcp::endpoint address, const std::string& url);
+  void keep_result(int64_t began_ns, const ProbeResult& result);
   [[nodiscard]] HealthMonitor::Listening listens_beyond_loopback();
   [[nodiscard]] bool ignores_signal(int signal) const;
 
@@ -241,6 +256,7 @@ class Replica {
   int health_waiters_ = 0;
   uint64_t execs_ = 0;
   std::string last_probe_output_;
+  bool told_listening_ = false;
 };
 
 }  // namespace pcompose::scheduler

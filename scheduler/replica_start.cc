@@ -275,6 +275,8 @@ void Replica::started(engine::Launched launched) {
   row_.started_ns = context_.wall_ns();
   row_.stopped_by_user = false;
   row_.error.clear();
+  row_.probes.clear();
+  told_listening_ = false;
   row_.health = probe_ ? Health::starting : Health::none;
   monitor_.reset();
   if (probe_) {

@@ -24,12 +24,14 @@ ALTER TABLE containers ADD COLUMN one_off INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE containers ADD COLUMN remove_at_end INTEGER NOT NULL DEFAULT 0;
 )";
 
+constexpr const char* kProbes = "ALTER TABLE containers ADD COLUMN probes TEXT NOT NULL DEFAULT ''";
+
 constexpr const char* kColumns =
     "id, project, service, number, name, config_hash, image_id, image, command, service_json, "
     "anonymous_volumes, "
     "created_ns, boot, status, pid, pid_start, started_ns, finished_ns, exit_code, error, health, "
     "restarts, "
-    "stopped_by_user, one_off, remove_at_end";
+    "stopped_by_user, one_off, remove_at_end, probes";
 
 std::string volumes_text(const std::map<std::string, std::string>& volumes) {
   json::object out;
@@ -68,6 +70,7 @@ ContainerRow read_row(SQLite::Statement& q, const std::string& boot) {
   r.stopped_by_user = integer() != 0;
   r.one_off = integer() != 0;
   r.remove_at_end = integer() != 0;
+  r.probes = text();
   if (r.boot == boot || r.status == Status::created) return r;
   // It ran when the machine went down.
   r.status = Status::exited;
@@ -97,6 +100,7 @@ void bind_row(SQLite::Statement& q, const ContainerRow& r, const std::string& bo
   q.bind(i++, static_cast<int>(r.health));
   q.bind(i++, r.restarts);
   for (bool flag : {r.stopped_by_user, r.one_off, r.remove_at_end}) q.bind(i++, flag ? 1 : 0);
+  q.bind(i++, r.probes);
 }
 
 }  // namespace
@@ -105,6 +109,7 @@ StateStore::StateStore(Database& db, std::string boot)
     : db_(db), boot_(std::move(boot)), events_(db) {
   db_.ensure_schema("scheduler", 1, kSchema);
   db_.ensure_schema("scheduler: one-offs", 1, kOneOffs);
+  db_.ensure_schema("scheduler: probes", 1, kProbes);
 }
 
 std::vector<ContainerRow> StateStore::containers(const std::string& project) {
@@ -176,7 +181,7 @@ void StateStore::flush() {
   }
   SQLite::Statement insert(db_.get(),
                            std::string("INSERT OR REPLACE INTO containers(") + kColumns +
-                               ") VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)");
+                               ") VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)");
   for (const auto& [id, row] : dirty_) {
     bind_row(insert, row, boot_);
     insert.exec();

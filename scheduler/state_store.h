@@ -40,6 +40,8 @@ struct ContainerRow {
   Health health = Health::none;
   int restarts = 0;
   bool stopped_by_user = false;
+  // The last five results of its health check, oldest first: JSON as docker's State.Health.Log.
+  std::string probes;
   bool one_off = false;        // made by `run`
   bool remove_at_end = false;  // … --rm
 

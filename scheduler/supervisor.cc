@@ -80,6 +80,9 @@ Supervisor::Supervisor(asio::io_context& io, std::string project, Fd keeper_sock
     store_.put(std::move(event));
     spawn_flusher();
   };
+  context_.notice = [this](const ContainerEvent& event) {
+    if (listener_of_events_ != nullptr) listener_of_events_->line(line_of(event));
+  };
   context_.ended_for_good = [this](ReplicaRef ref) { tasks_.spawn(remove_ended(std::move(ref))); };
   context_.names_changed = [this] {
     rebuild_names();

@@ -114,6 +114,7 @@ class Supervisor final : public Runtime {
   Task<> await_ready(const std::string& service);
   Task<> await_healthy(Replica& replica);
   Task<> await_completed(Replica& replica);
+  Task<> await_listening(Replica& replica);
   Task<> remove_container(const ReplicaRef& ref);
   Task<> remove_network(const std::string& name);
   Task<> remove_volume(const std::string& name);
@@ -162,8 +163,8 @@ class Supervisor final : public Runtime {
   Event turn_over_;
   bool commanded_ = false;
   Execution* execution_ = nullptr;
-  std::vector<std::string> warnings_;  // of the plan at work
-  std::set<std::string> starting_;     // containers that the plan at work starts
+  std::vector<std::string> warnings_;           // of the plan at work
+  std::set<std::string> starting_;              // containers that the plan at work starts
   ProgressSink* listener_of_events_ = nullptr;  // of the command at work, where it asked
   int busy_ = 0;
   bool flushing_ = false;
