@@ -54,6 +54,7 @@ void add_logs(CLI::App& app, Globals& globals, Run& run);
 void add_exec(CLI::App& app, Globals& globals, Run& run);
 void add_run(CLI::App& app, Globals& globals, Run& run);
 void add_cp(CLI::App& app, Globals& globals, Run& run);
+void add_export(CLI::App& app, Globals& globals, Run& run);
 void add_events(CLI::App& app, Globals& globals, Run& run);
 void add_stats(CLI::App& app, Globals& globals, Run& run);
 void add_attach(CLI::App& app, Globals& globals, Run& run);

@@ -69,6 +69,7 @@ int run_command(int argc, char** argv) {
   add_attach(app, globals, run);
   add_cp(app, globals, run);
   add_events(app, globals, run);
+  add_export(app, globals, run);
   add_stats(app, globals, run);
   add_config(app, globals, run);
   add_image(app, globals, run);

@@ -59,10 +59,20 @@ class CopyWorker {
   std::optional<Child> child_;
 };
 
-CopyRequest request_of(const CopySource& source) { return {source.name, source.as}; }
+CopyRequest request_of(const CopySource& source) {
+  CopyRequest out;
+  out.name = source.name;
+  out.as = source.as;
+  out.one_file_system = source.one_file_system;
+  return out;
+}
 
 CopyRequest request_of(const CopyTarget& target) {
-  return {"", "", target.owners == Owners::keep, target.uid, target.gid};
+  CopyRequest out;
+  out.keep_owners = target.owners == Owners::keep;
+  out.uid = target.uid;
+  out.gid = target.gid;
+  return out;
 }
 
 }  // namespace

@@ -14,6 +14,7 @@ enum class Owners { keep, given };
 struct CopySource {
   Fd directory;
   std::string name, as;
+  bool one_file_system = false;
 };
 struct CopyTarget {
   Fd directory;

@@ -104,11 +104,11 @@ class Copier {
     Split parts = split(path);
     if (side.means_content() || parts.name.empty()) {
       if (!is_directory(found)) throw Error(side.path_, ENOTDIR);
-      return {existing(side, path, O_RDONLY | O_DIRECTORY), "", ""};
+      return {existing(side, path, O_RDONLY | O_DIRECTORY), "", "", false};
     }
     // A link that was followed keeps the name that was asked for.
     return {existing(side, parts.parent, O_RDONLY | O_DIRECTORY), parts.name,
-            split(side.path_).name};
+            split(side.path_).name, false};
   }
 
   static Fd existing(const CopySide& side, const std::string& path, int flags) {
@@ -168,6 +168,13 @@ void copy_files(const Roots& roots, const CopySide& source, const CopySide& targ
 
 void copy_files_to(const Roots& roots, const CopySide& source, int stream, FollowLink follow) {
   engine::copy_to_stream(roots, Copier::source(source, follow), stream);
+}
+
+void export_container(const Roots& roots, const ContainerRow& row, int stream) {
+  CopySide whole = CopySide::container(roots, row, "/");
+  engine::CopySource source = Copier::source(whole, FollowLink::no);
+  source.one_file_system = true;
+  engine::copy_to_stream(roots, source, stream);
 }
 
 void copy_files_from(const Roots& roots, int stream, const CopySide& target, KeepOwners owners) {

@@ -46,6 +46,8 @@ void copy_files(const Roots& roots, const CopySide& source, const CopySide& targ
                 FollowLink follow, KeepOwners owners);
 // A tar of the source to `stream`.
 void copy_files_to(const Roots& roots, const CopySide& source, int stream, FollowLink follow);
+// A tar of its whole root to `stream`, without what is mounted there: volumes, /proc, /dev.
+void export_container(const Roots& roots, const ContainerRow& row, int stream);
 // What a tar in `stream` holds, into a directory.
 void copy_files_from(const Roots& roots, int stream, const CopySide& target, KeepOwners owners);
 

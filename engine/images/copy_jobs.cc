@@ -10,7 +10,7 @@
 namespace pcompose::engine {
 
 void copy_out(const CopyRequest& request, Fd directory, Fd stream) {
-  auto tar = tar_of_part(std::move(directory), {request.name, request.as});
+  auto tar = tar_of_part(std::move(directory), {request.name, request.as, request.one_file_system});
   for (auto piece = tar->next(); !piece.empty(); piece = tar->next())
     write_all(stream.get(), piece);
 }

@@ -10,6 +10,7 @@ namespace pcompose::engine {
 // What a copy is asked for: JSON on kRequestFd.
 struct CopyRequest {
   std::string name, as;  // TreePart
+  bool one_file_system = false;
   bool keep_owners = false;
   uint32_t uid = 0, gid = 0;  // of all that is made, where they are not kept
 };

@@ -7,6 +7,7 @@ namespace pcompose::engine {
 std::string write_copy_request(const CopyRequest& request) {
   return json::serialize(json::object{{"name", request.name},
                                       {"as", request.as},
+                                      {"one_file_system", request.one_file_system},
                                       {"keep_owners", request.keep_owners},
                                       {"uid", request.uid},
                                       {"gid", request.gid}});
@@ -18,6 +19,7 @@ CopyRequest read_copy_request(const std::string& text) {
   CopyRequest out;
   out.name = o.at("name").as_string();
   out.as = o.at("as").as_string();
+  out.one_file_system = o.at("one_file_system").as_bool();
   out.keep_owners = o.at("keep_owners").as_bool();
   out.uid = o.at("uid").to_number<uint32_t>();
   out.gid = o.at("gid").to_number<uint32_t>();

@@ -30,6 +30,9 @@ class TreeTar final : public ByteStream {
     ::archive_write_set_format_pax_restricted(archive_.get());
     ::archive_write_set_bytes_per_block(archive_.get(), 0);
     ::archive_write_open2(archive_.get(), this, nullptr, &TreeTar::take, nullptr, nullptr);
+    struct stat status{};
+    if (::fstat(root_.get(), &status) != 0) throw Error::from_errno("fstat");
+    device_ = status.st_dev;
     if (part_.name.empty()) {
       list("");
     } else {
@@ -70,6 +73,7 @@ class TreeTar final : public ByteStream {
 
   Fd root_;
   TreePart part_;
+  dev_t device_ = 0;
   std::unique_ptr<archive, Free> archive_;
   std::string out_;
   std::vector<std::string> left_;  // paths, the next one last
@@ -145,7 +149,7 @@ void TreeTar::begin(const std::string& path) {
   }
   if (!S_ISREG(status.st_mode) || !fresh) ::archive_entry_set_size(entry.get(), 0);
   check(::archive_write_header(archive_.get(), entry.get()));
-  if (S_ISDIR(status.st_mode)) list(path);
+  if (S_ISDIR(status.st_mode) && (!part_.one_file_system || status.st_dev == device_)) list(path);
   if (!S_ISREG(status.st_mode) || !fresh) return;
   body_ = open_at(parent.get(), name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
   body_left_ = static_cast<uint64_t>(status.st_size);

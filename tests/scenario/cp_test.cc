@@ -85,6 +85,20 @@ TEST_F(CpTest, StoppedContainersHaveFilesToo) {
   EXPECT_EQ(inside("cat /etc/late"), "late");
 }
 
+TEST_F(CpTest, ExportHasTheRootWithoutVolumes) {
+  inside("echo mine >/etc/mine; echo shared >/data/shared");
+  expect(0, {"export", "-o", "root.tar", "web"});
+  std::string tar = read_file(file("root.tar"));
+  EXPECT_NE(tar.find("etc/mine"), std::string::npos);
+  EXPECT_NE(tar.find("data/"), std::string::npos);
+  EXPECT_EQ(tar.find("data/shared"), std::string::npos);
+  EXPECT_EQ(tar.find("proc/1/"), std::string::npos);
+  EXPECT_EQ(expect(0, {"export", "web"}).out.size(), tar.size());
+  expect(0, {"stop", "-t", "0"});
+  expect(0, {"export", "-o", "stopped.tar", "web"});
+  EXPECT_NE(read_file(file("stopped.tar")).find("etc/mine"), std::string::npos);
+}
+
 // Links of the container mean places in the container, whoever set them, and whenever.
 TEST_F(CpTest, LinksDoNotLeadOut) {
   write("secret", "of the machine");
