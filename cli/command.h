@@ -25,7 +25,7 @@ struct Globals {
   std::string ansi = "auto";
   bool dry_run = false;
   std::string limits = "error";            // or "warn"
-  std::vector<std::string> command_words;  // of exec: service and command
+  std::vector<std::string> command_words;  // of exec and run: service and command
 
   [[nodiscard]] compose::LoadOptions load_options(
       const std::vector<std::string>& services = {}) const;
@@ -55,6 +55,12 @@ void add_network(CLI::App& app, Globals& globals, Run& run);
 void add_ps(CLI::App& app, Globals& globals, Run& run);
 void add_logs(CLI::App& app, Globals& globals, Run& run);
 void add_exec(CLI::App& app, Globals& globals, Run& run);
+void add_run(CLI::App& app, Globals& globals, Run& run);
+void add_cp(CLI::App& app, Globals& globals, Run& run);
+void add_export(CLI::App& app, Globals& globals, Run& run);
+void add_events(CLI::App& app, Globals& globals, Run& run);
+void add_stats(CLI::App& app, Globals& globals, Run& run);
+void add_attach(CLI::App& app, Globals& globals, Run& run);
 void add_config(CLI::App& app, Globals& globals, Run& run);
 void add_image(CLI::App& app, Globals& globals, Run& run);
 void add_images(CLI::App& app, Globals& globals, Run& run);
@@ -64,8 +70,8 @@ void add_system(CLI::App& app, Run& run);
 void add_login(CLI::App& app, Run& run);
 void add_version(CLI::App& app, Run& run);
 
-// Takes service, command and arguments of `exec` off the end of the arguments: an option there is
-// the command's.
+// Takes service, command and arguments of `exec` and `run` off the end of the arguments: an option
+// there is the command's.
 std::vector<std::string> cut_command(int& argc, char** argv);
 
 // Progress on stderr, a line a step: " Container shop-web-1  Started".

@@ -1,15 +1,14 @@
 #include <csignal>
 #include <memory>
 #include <poll.h>
-#include <set>
 #include <sys/ioctl.h>
-#include <termios.h>
 #include <unistd.h>
 
 #include <fmt/format.h>
 
 #include "base/error.h"
 #include "cli/command.h"
+#include "cli/terminal.h"
 #include "scheduler/control_client.h"
 
 namespace pcompose::cli {
@@ -21,26 +20,6 @@ struct ExecFlags {
   std::string user, directory;
   std::vector<std::string> environment;
   std::vector<std::string> words;  // service, command
-};
-
-// The terminal in raw mode while it lives.
-class RawTerminal {
- public:
-  RawTerminal() {
-    if (::tcgetattr(STDIN_FILENO, &before_) != 0) return;
-    termios raw = before_;
-    ::cfmakeraw(&raw);
-    active_ = ::tcsetattr(STDIN_FILENO, TCSANOW, &raw) == 0;
-  }
-  RawTerminal(const RawTerminal&) = delete;
-  RawTerminal& operator=(const RawTerminal&) = delete;
-  ~RawTerminal() {
-    if (active_) ::tcsetattr(STDIN_FILENO, TCSANOW, &before_);
-  }
-
- private:
-  termios before_{};
-  bool active_ = false;
 };
 
 int resize_pipe[2] = {-1, -1};
@@ -65,10 +44,7 @@ void talk(const Fd& master) {
     if (::poll(fds, 3, -1) < 0) continue;
     if (fds[2].revents != 0) {
       char byte = 0;
-      winsize size{};
-      if (::read(resize_pipe[0], &byte, 1) == 1 && ::ioctl(STDIN_FILENO, TIOCGWINSZ, &size) == 0) {
-        ::ioctl(master.get(), TIOCSWINSZ, &size);
-      }
+      if (::read(resize_pipe[0], &byte, 1) == 1) copy_window_size(master.get());
     }
     if (fds[1].revents != 0 && !copy_some(STDIN_FILENO, master.get())) fds[1].fd = -1;
     if (fds[0].revents != 0 && !copy_some(master.get(), STDOUT_FILENO)) return;
@@ -92,7 +68,7 @@ int exec(const Globals& globals, const ExecFlags& flags) {
   if (flags.words.size() < 2)
     throw Error("exec needs a service and a command")
         .hint("pcompose exec SERVICE COMMAND [ARG...]");
-  bool terminal = !flags.no_tty && ::isatty(STDIN_FILENO) != 0 && ::isatty(STDOUT_FILENO) != 0;
+  bool terminal = !flags.no_tty && has_terminal();
   winsize size{};
   if (terminal) ::ioctl(STDIN_FILENO, TIOCGWINSZ, &size);
   json::object request{{"service", flags.words[0]},
@@ -116,42 +92,6 @@ int exec(const Globals& globals, const ExecFlags& flags) {
 }
 
 }  // namespace
-
-std::vector<std::string> cut_command(int& argc, char** argv) {
-  static const std::set<std::string> kWithValue = {"-f",
-                                                   "--file",
-                                                   "-p",
-                                                   "--project-name",
-                                                   "--project-directory",
-                                                   "--workdir",
-                                                   "--env-file",
-                                                   "--profile",
-                                                   "--progress",
-                                                   "--ansi",
-                                                   "--limits",
-                                                   "-u",
-                                                   "--user",
-                                                   "-w",
-                                                   "-e",
-                                                   "--env",
-                                                   "--index"};
-  bool in_exec = false;
-  for (int i = 1; i < argc; ++i) {
-    std::string word = argv[i];
-    if (word.starts_with("-") && word != "-") {
-      if (kWithValue.contains(word)) ++i;
-      continue;
-    }
-    if (in_exec) {
-      std::vector<std::string> words(argv + i, argv + argc);
-      argc = i;
-      return words;
-    }
-    if (word != "exec") return {};
-    in_exec = true;
-  }
-  return {};
-}
 
 void add_exec(CLI::App& app, Globals& globals, Run& run) {
   auto flags = std::make_shared<ExecFlags>();

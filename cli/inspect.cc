@@ -60,6 +60,7 @@ int port(const Globals& globals, const PortFlags& flags) {
     wanted.resize(slash);
   }
   for (const auto& v : containers(globals, {flags.service})) {
+    if (v.row.one_off) continue;
     if (flags.index > 0 ? v.row.number != flags.index : !is_up(v)) continue;
     std::string others;
     for (const auto& p : v.ports) {
@@ -245,7 +246,7 @@ std::optional<ContainerView> after_end(const Roots& roots, const ContainerView& 
 int wait(const Globals& globals, const std::vector<std::string>& services, bool take_down) {
   Roots roots = Roots::from_environment();
   auto views = containers(globals, services);
-  std::erase_if(views, [](const ContainerView& v) { return !is_up(v); });
+  std::erase_if(views, [](const ContainerView& v) { return !is_up(v) || v.row.one_off; });
   if (views.empty())
     throw Error("no containers for project \"" + project_name(globals) + "\": nothing to wait for");
   int code = 0;

@@ -42,7 +42,7 @@ void LogPrinter::refresh() {
     const auto& row = view.row;
     bool named = services_.empty() ||
                  std::find(services_.begin(), services_.end(), row.service) != services_.end();
-    if (!named) continue;
+    if (!named || row.one_off || (number_ > 0 && row.number != number_)) continue;
     bool up = row.status != scheduler::Status::created && row.status != scheduler::Status::exited;
     if (up) ++running_;
     auto found = sources_.find(row.id);
@@ -69,7 +69,8 @@ std::vector<LogPrinter::Line> LogPrinter::collect() {
   std::vector<Line> lines;
   for (auto& [id, source] : sources_) {
     source.reader.read_new([&, own = &source](const scheduler::LogLine& line) {
-      if (own->shown && line.time >= since_) lines.push_back({own, line, lines.size()});
+      bool in_time = line.time >= since_ && (until_.empty() || line.time <= until_);
+      if (own->shown && in_time) lines.push_back({own, line, lines.size()});
     });
   }
   // A container's own order stays; between containers the time decides.

@@ -30,6 +30,10 @@ class LogPrinter {
   void wait_and_print(int timeout_ms);
   // Skips what is there: an attached `up` shows only what comes.
   void skip_before(const std::string& time) { since_ = time; }
+  // Skips what is later: "" shows all.
+  void skip_after(const std::string& time) { until_ = time; }
+  // Only replicas of this number; 0 is all.
+  void only_replica(int number) { number_ = number; }
   // Tells of every container that ends after `since_ns` (of the system's clock): "web-1 exited with
   // code 1".
   void announce_ends(int64_t since_ns) { announce_since_ = since_ns; }
@@ -65,7 +69,8 @@ class LogPrinter {
   std::string project_;
   std::vector<std::string> services_;
   LogFormat format_;
-  std::string since_;
+  std::string since_, until_;
+  int number_ = 0;
   size_t width_ = 0;
   size_t running_ = 0;
   std::optional<int64_t> announce_since_;

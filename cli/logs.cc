@@ -2,15 +2,18 @@
 #include <csignal>
 #include <memory>
 
+#include "base/error.h"
 #include "cli/command.h"
 #include "cli/log_printer.h"
+#include "cli/moment.h"
 
 namespace pcompose::cli {
 namespace {
 
 struct LogsFlags {
   bool follow = false;
-  std::string tail = "all";
+  std::string tail = "all", since, until;
+  int index = 0;
   LogFormat format;
   std::vector<std::string> services;
 };
@@ -24,7 +27,18 @@ int logs(const Globals& globals, const LogsFlags& flags) {
     format.tail = count;  // anything else is "all", as docker has it
   Roots roots = Roots::from_environment();
   std::string name = project_name(globals);
+  if (flags.index > 0 && flags.services.size() != 1)
+    throw Error("--index needs exactly one service").hint("pcompose logs --index 2 SERVICE");
   LogPrinter printer(roots, name, flags.services, format);
+  printer.only_replica(flags.index);
+  int64_t now = now_ns();
+  if (!flags.since.empty())
+    printer.skip_before(utc_text(parse_moment(flags.since, "--since", now)));
+  int64_t until = INT64_MAX;
+  if (!flags.until.empty()) {
+    until = parse_moment(flags.until, "--until", now);
+    printer.skip_after(utc_text(until));
+  }
   if (auto project = scheduler::stored_project(roots, name); project && flags.services.empty()) {
     std::vector<std::string> shown;
     for (const auto& [service, described] : project->services)
@@ -35,7 +49,7 @@ int logs(const Globals& globals, const LogsFlags& flags) {
   if (!flags.follow) return 0;
   // Ctrl-C ends it with 130 without a handler of ours.
   std::signal(SIGINT, [](int) { std::_Exit(130); });
-  while (printer.running() > 0) printer.wait_and_print(250);
+  while (printer.running() > 0 && now_ns() < until) printer.wait_and_print(250);
   printer.wait_and_print(0);
   return 0;
 }
@@ -47,6 +61,9 @@ void add_logs(CLI::App& app, Globals& globals, Run& run) {
   CLI::App* c = app.add_subcommand("logs", "Show the output of containers");
   c->add_flag("-f,--follow", flags->follow, "Go on with what they print from now on");
   c->add_option("-n,--tail", flags->tail, "Only the last lines of each, or all");
+  c->add_option("--since", flags->since, "From this time on: a date, seconds, or 42m");
+  c->add_option("--until", flags->until, "Up to this time");
+  c->add_option("--index", flags->index, "Only this replica of a service");
   c->add_flag("-t,--timestamps", flags->format.timestamps, "The time before each line");
   c->add_flag("--no-color", flags->format.no_color, "Plain prefixes");
   c->add_flag("--no-log-prefix", flags->format.no_prefix, "Lines without prefix");

@@ -74,6 +74,12 @@ int run_command(int argc, char** argv) {
   add_pod(app, globals, run);
   add_logs(app, globals, run);
   add_exec(app, globals, run);
+  add_run(app, globals, run);
+  add_attach(app, globals, run);
+  add_cp(app, globals, run);
+  add_events(app, globals, run);
+  add_export(app, globals, run);
+  add_stats(app, globals, run);
   add_config(app, globals, run);
   add_image(app, globals, run);
   add_images(app, globals, run);
@@ -86,7 +92,7 @@ int run_command(int argc, char** argv) {
   for (CLI::App* c : app.get_subcommands(nullptr)) {
     static const std::set<std::string> kPlanned = {"up",      "down",   "stop",  "start",
                                                    "restart", "kill",   "pause", "unpause",
-                                                   "rm",      "create", "scale"};
+                                                   "rm",      "create", "scale", "run"};
     if (kPlanned.contains(c->get_name()))
       c->add_flag("--dry-run", globals.dry_run, "Print, and do nothing");
   }

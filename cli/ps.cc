@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "cli/command.h"
 #include "cli/table.h"
+#include "cli/template.h"
 #include "scheduler/view.h"
 
 namespace pcompose::cli {
@@ -19,9 +20,9 @@ using scheduler::Health;
 using scheduler::Status;
 
 struct PsFlags {
-  bool all = false, quiet = false, services_only = false, no_trunc = false;
+  bool all = false, quiet = false, services_only = false, no_trunc = false, orphans = true;
   std::string format = "table";
-  std::vector<std::string> statuses;
+  std::vector<std::string> statuses, filters;
   std::vector<std::string> services;
 };
 
@@ -96,10 +97,12 @@ json::object as_json(const ContainerView& v, bool whole) {
   for (const auto& [key, value] : v.labels)
     labels += (labels.empty() ? "" : ",") + key + "=" + value;
   for (const std::string& n : v.networks) networks += (networks.empty() ? "" : ",") + n;
+  json::value probes = v.row.probes.empty() ? json::array() : json::parse(v.row.probes);
   return {{"Command", shortened(v.row.command, whole)},
           {"CreatedAt", local_time(v.row.created_ns)},
           {"ExitCode", v.row.exit_code},
           {"Health", scheduler::health_name(v.row.health)},
+          {"HealthLog", std::move(probes)},
           {"ID", whole ? v.row.id : v.row.short_id()},
           {"Image", v.row.image},
           {"Labels", labels},
@@ -124,6 +127,7 @@ bool wanted(const ContainerView& v, const PsFlags& flags) {
   };
   if (!flags.services.empty() && !has(flags.services, v.row.service)) return false;
   if (!flags.statuses.empty()) return has(flags.statuses, scheduler::status_name(v.row.status));
+  if (v.row.one_off && !flags.all) return false;
   return flags.all || (v.row.status != Status::created && v.row.status != Status::exited);
 }
 
@@ -138,7 +142,27 @@ void print_table(const std::vector<ContainerView>& views, bool whole) {
   fmt::print("{}", format_table(rows));
 }
 
-int ps(const Globals& globals, const PsFlags& flags) {
+// "status=running" is the one filter that docker compose has.
+std::vector<std::string> states_of(const PsFlags& flags) {
+  static const std::vector<std::string> kStates = {"paused", "restarting", "removing", "running",
+                                                   "dead",   "created",    "exited"};
+  auto out = flags.statuses;
+  for (const std::string& filter : flags.filters) {
+    if (!filter.starts_with("status="))
+      throw Error("invalid filter \"" + filter + "\"").hint("the filter is status=STATE");
+    out.push_back(filter.substr(7));
+  }
+  for (const std::string& state : out) {
+    if (std::ranges::count(kStates, state) == 0) {
+      throw Error("\"" + state + "\" is no state of a container")
+          .hint("there are paused, restarting, removing, running, dead, created and exited");
+    }
+  }
+  return out;
+}
+
+int ps(const Globals& globals, PsFlags flags) {
+  flags.statuses = states_of(flags);
   std::string name = project_name(globals);
   Roots roots = Roots::from_environment();
   auto views = scheduler::view_project(roots, name);
@@ -150,6 +174,12 @@ int ps(const Globals& globals, const PsFlags& flags) {
       throw Error("no such service: " + s);
   }
   std::erase_if(views, [&](const auto& v) { return !wanted(v, flags); });
+  if (!flags.orphans) {
+    auto project = scheduler::stored_project(roots, name);
+    std::erase_if(views, [&](const auto& v) {
+      return project && !project->services.contains(v.row.service);
+    });
+  }
   if (flags.quiet) {
     for (const auto& v : views) fmt::print("{}\n", v.row.id);
   } else if (flags.services_only) {
@@ -158,8 +188,12 @@ int ps(const Globals& globals, const PsFlags& flags) {
     for (const std::string& n : names) fmt::print("{}\n", n);
   } else if (flags.format == "json") {
     for (const auto& v : views) fmt::print("{}\n", json::serialize(as_json(v, flags.no_trunc)));
-  } else {
+  } else if (flags.format == "table") {
     print_table(views, flags.no_trunc);
+  } else {
+    std::vector<json::object> rows;
+    for (const auto& v : views) rows.push_back(as_json(v, flags.no_trunc));
+    fmt::print("{}", format_rows(flags.format, rows));
   }
   return 0;
 }
@@ -173,8 +207,10 @@ void add_ps(CLI::App& app, Globals& globals, Run& run) {
   c->add_flag("-q,--quiet", flags->quiet, "Only ids");
   c->add_flag("--services", flags->services_only, "Only the names of services");
   c->add_flag("--no-trunc", flags->no_trunc, "Whole commands and ids");
-  c->add_option("--format", flags->format, "table or json")
-      ->check(CLI::IsMember({"table", "json"}));
+  c->add_option("--format", flags->format, "table, json, or a Go template");
+  c->add_option("--filter", flags->filters, "status=STATE")->allow_extra_args(false);
+  c->add_flag("--orphans,!--no-orphans", flags->orphans,
+              "Containers of services that are no more, too (the default)");
   c->add_option("--status", flags->statuses, "Only containers in this state")
       ->allow_extra_args(false);
   c->add_option("services", flags->services, "Only these");

@@ -6,10 +6,13 @@
 #include <fmt/format.h>
 
 #include "base/error.h"
+#include "base/fd.h"
 #include "cli/attach.h"
 #include "cli/command.h"
 #include "cli/endpoints.h"
 #include "cli/image_pull.h"
+#include "cli/moment.h"
+#include "cli/timeline.h"
 #include "compose/graph.h"
 #include "compose/json.h"
 #include "scheduler/control_client.h"
@@ -20,6 +23,7 @@ namespace {
 
 struct UpFlags {
   bool detach = false, wait = false, force_recreate = false, no_recreate = false, no_deps = false;
+  bool rerun_jobs = false;
   bool remove_orphans = false, no_start = false, auto_ports = false, pod = false;
   bool recreate_dependencies = false, new_volumes = false, build = false, no_build = false;
   bool quiet_build = false, yes = false;
@@ -29,7 +33,7 @@ struct UpFlags {
   bool quiet_pull = false;
   LogFormat logs;
   bool abort_on_exit = false, abort_on_failure = false, attach_dependencies = false;
-  std::string exit_code_from;
+  std::string exit_code_from, timeline;
   std::vector<std::string> attach, no_attach;
   std::vector<std::string> services;
 };
@@ -85,6 +89,8 @@ json::object request(const compose::Project& project, const UpFlags& flags,
                     {"no_start", flags.no_start},
                     {"wait", flags.wait},
                     {"auto_ports", flags.auto_ports},
+                    {"rerun_jobs", flags.rerun_jobs},
+                    {"events", !flags.timeline.empty()},
                     {"dry_run", globals.dry_run}};
   json::object values;
   for (const auto& [name, value] : project.from_environment) values[name] = value;
@@ -115,6 +121,17 @@ AttachOptions attach_options(const compose::Project& project, const UpFlags& fla
   return options;
 }
 
+void check_timeline(const std::string& path) {
+  if (path.empty() || path.ends_with(".svg") || path.ends_with(".json")) return;
+  throw Error("--timeline " + path + ": neither .svg nor .json")
+      .hint("the name's end says which: a drawing, or a trace for chrome://tracing");
+}
+
+void write_timeline(const Timeline& timeline, const std::string& path) {
+  replace_file(path, path.ends_with(".svg") ? timeline.svg() : timeline.trace(), 0644);
+  for (const std::string& line : timeline.advice()) fmt::print(stderr, "{}\n", line);
+}
+
 int up(const Globals& globals, UpFlags flags) {
   complete(flags);
   compose::Project project = load_project(globals, flags.services);
@@ -123,6 +140,8 @@ int up(const Globals& globals, UpFlags flags) {
   bind_ports(project);
   if (flags.pod) project.pod = true;
   project.lenient_limits = globals.limits == "warn";
+  check_timeline(flags.timeline);
+  Timeline timeline(project, now_ns());
   // Before anything is touched.
   provide_images(
       globals, roots,
@@ -130,12 +149,18 @@ int up(const Globals& globals, UpFlags flags) {
                       flags.no_deps ? compose::Dependencies::without : compose::Dependencies::with),
       flags.pull, flags.quiet_pull ? PullProgress::Style::quiet : PullProgress::style_for(globals));
   scheduler::ControlClient client(roots, project.name);
+  timeline.pulled(now_ns());
   WallTime began = std::chrono::system_clock::now();
   Progress progress(globals);
   auto result = client.call(
       "/v1/up", request(project, flags, globals),
-      [&](const json::object& event) { progress.show(event); }, scheduler::Start::if_missing);
+      [&](const json::object& event) {
+        timeline.add(event);
+        progress.show(event);
+      },
+      scheduler::Start::if_missing);
   int code = report(result);
+  if (!flags.timeline.empty() && !globals.dry_run) write_timeline(timeline, flags.timeline);
   if (code == 0 && !globals.dry_run) show_reachable_ports(roots, project.name);
   if (code != 0 || flags.detach || flags.wait || flags.no_start || globals.dry_run) return code;
   return attach(globals, roots, project.name, attach_options(project, flags), began);
@@ -199,6 +224,9 @@ void add_up(CLI::App& app, Globals& globals, Run& run) {
       ->allow_extra_args(false);
   c->add_flag("--attach-dependencies", flags->attach_dependencies,
               "Show the output of what the services depend on, too");
+  c->add_flag("--rerun-jobs", flags->rerun_jobs, "Run jobs again that have completed");
+  c->add_option("--timeline", flags->timeline,
+                "Write where the time went: a drawing (.svg) or a trace (.json)");
   c->add_flag("--no-color", flags->logs.no_color, "Plain log prefixes");
   c->add_flag("--no-log-prefix", flags->logs.no_prefix, "Log lines without prefix");
   c->add_flag("--timestamps", flags->logs.timestamps, "The time before each log line");

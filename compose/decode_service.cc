@@ -50,6 +50,7 @@ void note_origins(const Node& node, const std::string& path, std::map<std::strin
 Condition condition_of(const std::string& text) {
   if (text == "service_healthy") return Condition::service_healthy;
   if (text == "service_completed_successfully") return Condition::service_completed_successfully;
+  if (text == "service_listening") return Condition::service_listening;
   return Condition::service_started;
 }
 
@@ -347,7 +348,16 @@ void ServiceDecoder::depends_on(const Node& node, Service& out) {
 
 void ServiceDecoder::health(const Node& node, Service& out) {
   const Node* check = node.find("healthcheck");
-  if (check == nullptr) return;
+  const Node* own = node.find("x-pcompose-probe");
+  if (own == nullptr && check != nullptr) own = check->find("x-pcompose-probe");
+  if (check == nullptr && own == nullptr) return;
+  if (check == nullptr) {
+    HealthCheck health;
+    health.position = own->position();
+    health.test = probe_of(*own);
+    out.healthcheck = std::move(health);
+    return;
+  }
   HealthCheck health;
   health.position = check->position();
   health.test = strings_of(check->find("test"));
@@ -365,7 +375,24 @@ void ServiceDecoder::health(const Node& node, Service& out) {
     error(*check->find("test"), "healthcheck.test",
           fmt::format("{} needs a command after it", health.test.front()));
   }
+  if (own != nullptr && !health.disabled) health.test = probe_of(*own);
   out.healthcheck = std::move(health);
+}
+
+// x-pcompose-probe: what the supervisor looks at itself, so that the image needs no program for it.
+std::vector<std::string> ServiceDecoder::probe_of(const Node& node) {
+  constexpr const char* kHow = "write {http: \"http://:8080/health\"} or {tcp: 5432}";
+  if (node.entries.size() != 1) {
+    error(node, "x-pcompose-probe", kHow);
+    return {};
+  }
+  const Entry& entry = node.entries.front();
+  const std::string& value = entry.value.text;
+  if (entry.key == "http" && value.starts_with("http://")) return {"HTTP", value};
+  auto port = parse_port_range(value);
+  if (entry.key == "tcp" && port && port->first == port->second) return {"TCP", value};
+  error(node, "x-pcompose-probe", kHow);
+  return {};
 }
 
 // What says how a cluster would run it, as docker compose leaves it out, too.

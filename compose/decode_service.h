@@ -31,6 +31,7 @@ class ServiceDecoder {
   void networks(const Node& node, Service& out);
   void depends_on(const Node& node, Service& out);
   void health(const Node& node, Service& out);
+  std::vector<std::string> probe_of(const Node& node);
   void restart(const Node& node, Service& out);
   void without_effect(const Node& node);
   void logging(const Node& node);

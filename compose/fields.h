@@ -19,8 +19,8 @@ struct EnumWords<MountType> {
 };
 template <>
 struct EnumWords<Condition> {
-  static constexpr std::array<std::string_view, 3> words{"service_started", "service_healthy",
-                                                         "service_completed_successfully"};
+  static constexpr std::array<std::string_view, 4> words{
+      "service_started", "service_healthy", "service_completed_successfully", "service_listening"};
 };
 template <>
 struct EnumWords<Restart> {

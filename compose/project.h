@@ -46,7 +46,13 @@ struct Mount {
   Position position;
 };
 
-enum class Condition { service_started, service_healthy, service_completed_successfully };
+// service_listening is ours: on a TCP port that it exposes.
+enum class Condition {
+  service_started,
+  service_healthy,
+  service_completed_successfully,
+  service_listening
+};
 
 struct Dependency {
   std::string service;
@@ -59,7 +65,9 @@ struct Dependency {
 // A field that is absent is taken from the image, one by one.
 struct HealthCheck {
   bool disabled = false;
-  std::vector<std::string> test;  // {"CMD", …} or {"CMD-SHELL", "…"}; empty = the image's
+  // {"CMD", …} or {"CMD-SHELL", "…"}; {"HTTP", url} or {"TCP", port} of x-pcompose-probe; empty =
+  // the image's
+  std::vector<std::string> test;
   std::optional<Milliseconds> interval, timeout, start_period, start_interval;
   std::optional<int> retries;
   Position position;

@@ -84,7 +84,8 @@ constexpr Object kMembershipObject = one("network of a service", kMembership);
 
 constexpr auto kDependency =
     std::to_array<Attribute>({{"condition", choice, kYes, nullptr,
-                               "service_started service_healthy service_completed_successfully"},
+                               "service_started service_healthy service_completed_successfully "
+                               "service_listening"},
                               {"restart", boolean},
                               {"required", boolean}});
 constexpr auto kDependencyRequired = std::to_array<Names>({"condition"});

@@ -14,4 +14,9 @@ namespace pcompose::engine {
 Fd open_merged_layers(const std::string& links, const std::vector<std::string>& lower,
                       const std::string& empty);
 
+// The same with a writable layer above them; mounted upon `upper`. The trusted. or user. attributes
+// are those of the caller's rights.
+Fd open_writable_layers(const std::string& links, const std::vector<std::string>& lower,
+                        const std::string& upper, const std::string& work);
+
 }  // namespace pcompose::engine

@@ -156,6 +156,14 @@ Fd Kernel::open_diag(int namespace_fd) {
   return open_netlink(NETLINK_SOCK_DIAG);
 }
 
+Fd Kernel::open_tcp(int namespace_fd, int family) {
+  Return home(host_.get());
+  enter(namespace_fd);
+  Fd fd(::socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+  if (!fd) throw Error::from_errno("make a socket");
+  return fd;
+}
+
 void Kernel::allow_ipv6(int namespace_fd, const std::string& interface) {
   Return home(host_.get());
   enter(namespace_fd);

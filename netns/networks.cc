@@ -133,6 +133,12 @@ Task<Fd> Networks::open_diag(Fd namespace_fd) {
   });
 }
 
+Task<Fd> Networks::open_tcp(Fd namespace_fd, int family) {
+  co_return co_await thread_.run([s = state_.get(), fd = std::move(namespace_fd), family] {
+    return s->on_thread().kernel().open_tcp(fd.get(), family);
+  });
+}
+
 Task<std::vector<NetworkRow>> Networks::list() {
   co_return co_await thread_.run([s = state_.get()] { return s->on_thread().store().networks(); });
 }

@@ -156,6 +156,8 @@ class Networks {
   Task<DnsSockets> open_dns(Fd namespace_fd);
   // For listeners().
   Task<Fd> open_diag(Fd namespace_fd);
+  // As Kernel::open_tcp().
+  Task<Fd> open_tcp(Fd namespace_fd, int family);
 
   Task<std::vector<NetworkRow>> list();
   Task<std::vector<EndpointRow>> endpoints();  // of all projects

@@ -1,5 +1,4 @@
 // The commands of the control protocol: observe, plan, execute.
-#include <malloc.h>
 
 #include <fmt/format.h>
 
@@ -7,8 +6,10 @@
 #include "compose/config_hash.h"
 #include "compose/json.h"
 #include "engine/rootless/own_ids.h"
+#include "scheduler/command_turn.h"
 #include "scheduler/network_spec.h"
 #include "scheduler/oci_runtimes.h"
+#include "scheduler/request.h"
 #include "scheduler/supervisor.h"
 
 namespace pcompose::scheduler {
@@ -25,24 +26,21 @@ class PlanProgress final : public EventSink {
   }
 
  private:
+  static int64_t now() {
+    auto since = std::chrono::system_clock::now().time_since_epoch();
+    return std::chrono::duration_cast<std::chrono::nanoseconds>(since).count();
+  }
   void tell(const Operation& o, const char* state) {
     OperationParts parts = parts_of(o);
     out_.line({{"operation", describe(o)},
                {"verb", parts.verb},
                {"kind", parts.kind},
                {"name", parts.name},
-               {"state", state}});
+               {"state", state},
+               {"time_ns", now()}});
   }
   ProgressSink& out_;
 };
-
-std::vector<std::string> strings(const json::object& request, const char* key) {
-  std::vector<std::string> out;
-  if (const auto* list = request.if_contains(key)) {
-    for (const auto& v : list->as_array()) out.emplace_back(v.as_string());
-  }
-  return out;
-}
 
 std::string text_of(const std::exception_ptr& error) {
   try {
@@ -111,43 +109,7 @@ std::string change_of(const netns::NetworkRow& row, const compose::Project& mode
   return "";
 }
 
-bool flag(const json::object& request, const char* key) {
-  const auto* value = request.if_contains(key);
-  return value != nullptr && value->is_bool() && value->as_bool();
-}
-
-std::optional<Duration> seconds(const json::object& request, const char* key) {
-  const auto* value = request.if_contains(key);
-  if (value == nullptr || !value->is_int64()) return std::nullopt;
-  return std::chrono::seconds(value->as_int64());
-}
-
 }  // namespace
-
-// One command at a time; the others wait and are told so.
-class Supervisor::CommandTurn {
- public:
-  explicit CommandTurn(Supervisor& s) : supervisor_(s), busy_(s) {}
-  CommandTurn(const CommandTurn&) = delete;
-  CommandTurn& operator=(const CommandTurn&) = delete;
-  Task<> take(ProgressSink& progress) {
-    if (supervisor_.commanded_)
-      progress.line({{"waiting", "another command is at work on this project"}});
-    while (supervisor_.commanded_) co_await supervisor_.turn_over_.wait();
-    supervisor_.commanded_ = taken_ = true;
-  }
-  ~CommandTurn() {
-    if (!taken_) return;
-    supervisor_.commanded_ = false;
-    ::malloc_trim(0);  // a command's project and plan are many times what is kept of them
-    supervisor_.turn_over_.pulse();
-  }
-
- private:
-  Supervisor& supervisor_;
-  Busy busy_;
-  bool taken_ = false;
-};
 
 Task<Observed> Supervisor::observe() {
   Observed observed;
@@ -200,12 +162,10 @@ Task<> Supervisor::reserve_ports(const Plan& plan, netns::Conflict conflict,
     const auto* start = std::get_if<StartContainer>(&node.operation);
     if (start == nullptr) continue;
     auto existing = replicas_.find(start->replica.name);
-    bool as_it_is = !model_.services.contains(start->replica.service);
-    if (as_it_is && existing == replicas_.end()) continue;
+    const compose::Service* service = described(start->replica);
+    if (service == nullptr && existing == replicas_.end()) continue;
     auto moved = co_await ports_.reserve(
-        start->replica.name,
-        as_it_is ? existing->second->service() : model_.services.at(start->replica.service),
-        conflict);
+        start->replica.name, service == nullptr ? existing->second->service() : *service, conflict);
     for (const MovedPort& m : moved) {
       progress.line({{"warning", fmt::format("port {} is in use: {} is published on {} instead",
                                              m.wanted, m.container, m.taken)}});
@@ -286,20 +246,10 @@ Task<> Supervisor::run_in_time(const Plan& plan, ProgressSink& progress,
   if (failure) std::rethrow_exception(failure);
 }
 
-Task<> Supervisor::up(const json::object& request, ProgressSink& progress) {
-  CommandTurn turn(*this);
-  co_await turn.take(progress);
+// `planner` sees model_ as it is wanted.
+Task<> Supervisor::bring_up(const json::object& request, ProgressSink& progress,
+                            const Planner& planner) {
   compose::Project wanted = compose::project_from_json(request.at("project"));
-  UpOptions options;
-  options.services = strings(request, "services");
-  options.with_dependencies = !flag(request, "no_deps");
-  if (flag(request, "force_recreate")) options.recreate = Recreate::force;
-  if (flag(request, "no_recreate")) options.recreate = Recreate::never;
-  options.recreate_dependencies = flag(request, "always_recreate_deps");
-  options.new_volumes = flag(request, "renew_anon_volumes");
-  options.remove_orphans = flag(request, "remove_orphans");
-  options.start = !flag(request, "no_start");
-  options.wait = flag(request, "wait");
   grace_ = seconds(request, "timeout");
   bool dry = flag(request, "dry_run");
   // Theirs only once the plan is known to be possible: a restart until then reads the old ones.
@@ -319,14 +269,7 @@ Task<> Supervisor::up(const json::object& request, ProgressSink& progress) {
     Observed observed = co_await observe();
     Desired desired_state = desired(materials);
     note_changes(observed, desired_state);
-    plan = plan_up(model_, desired_state, observed, options);
-    auto strays = orphans(model_, observed);
-    if (!options.remove_orphans && !flag(request, "ignore_orphans") && !strays.empty()) {
-      std::string names;
-      for (const auto& c : strays) names += (names.empty() ? "" : ", ") + c.name;
-      progress.line({{"warning", "found orphan containers (" + names +
-                                     ") for this project; --remove-orphans removes them"}});
-    }
+    plan = planner(desired_state, observed);
     auto conflict =
         flag(request, "auto_ports") ? netns::Conflict::next_free : netns::Conflict::refuse;
     if (!dry) co_await reserve_ports(plan, conflict, progress);
@@ -345,7 +288,38 @@ Task<> Supervisor::up(const json::object& request, ProgressSink& progress) {
     for (const std::string& text : engine::rootless::shortcomings())
       progress.line({{"warning", text}});
   }
+  struct Listening {
+    ProgressSink*& slot;
+    ~Listening() { slot = nullptr; }
+  } listening{listener_of_events_};
+  if (flag(request, "events")) listener_of_events_ = &progress;
   co_await run_in_time(plan, progress, seconds(request, "wait_timeout"));
+}
+
+Task<> Supervisor::up(const json::object& request, ProgressSink& progress) {
+  CommandTurn turn(*this);
+  co_await turn.take(progress);
+  UpOptions options;
+  options.services = strings(request, "services");
+  options.with_dependencies = !flag(request, "no_deps");
+  if (flag(request, "force_recreate")) options.recreate = Recreate::force;
+  if (flag(request, "no_recreate")) options.recreate = Recreate::never;
+  options.recreate_dependencies = flag(request, "always_recreate_deps");
+  options.new_volumes = flag(request, "renew_anon_volumes");
+  options.remove_orphans = flag(request, "remove_orphans");
+  options.start = !flag(request, "no_start");
+  options.wait = flag(request, "wait");
+  options.rerun_jobs = flag(request, "rerun_jobs");
+  co_await bring_up(request, progress, [&](const Desired& desired, const Observed& observed) {
+    auto strays = orphans(model_, observed);
+    if (!options.remove_orphans && !flag(request, "ignore_orphans") && !strays.empty()) {
+      std::string names;
+      for (const auto& c : strays) names += (names.empty() ? "" : ", ") + c.name;
+      progress.line({{"warning", "found orphan containers (" + names +
+                                     ") for this project; --remove-orphans removes them"}});
+    }
+    return plan_up(model_, desired, observed, options);
+  });
 }
 
 Task<> Supervisor::down(const json::object& request, ProgressSink& progress) {
@@ -415,6 +389,10 @@ Task<> Supervisor::life(const std::string& verb, const json::object& request,
   if (plan.empty() && verb == "kill") progress.line({{"warning", "no container to kill"}});
   co_await run_in_time(plan, progress, seconds(request, "wait_timeout"));
   if (verb == "rm" && flag(request, "volumes")) inherited_volumes_.clear();
+  for (const Node& node : plan.nodes) {
+    const auto* start = std::get_if<StartContainer>(&node.operation);
+    if (verb == "restart" && start != nullptr) replica(start->replica).tell_restarted();
+  }
 }
 
 }  // namespace pcompose::scheduler

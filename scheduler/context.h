@@ -20,6 +20,7 @@
 #include "scheduler/container_rights.h"
 #include "scheduler/materials.h"
 #include "scheduler/name_table.h"
+#include "scheduler/plan.h"
 #include "scheduler/shared_spaces.h"
 #include "scheduler/state_store.h"
 #include "volumes/grants.h"
@@ -69,7 +70,13 @@ struct Context {
   compose::Project* model = nullptr;         // the project as last sent
   std::string pod_id;                        // a pod's endpoints are this container's
   std::map<std::string, ExitHandler> exits;  // by the keeper's process name
-  std::function<void()> changed;        // some container's state changed: flush, tell who listens
+  std::function<void()> changed;  // some container's state changed: flush, tell who listens
+  // Something happened to a container: into the history, and to who listens.
+  std::function<void(ContainerEvent)> publish;
+  // To who listens only: too many to keep.
+  std::function<void(ContainerEvent)> notice;
+  // A container that goes when it ends did.
+  std::function<void(ReplicaRef)> ended_for_good;
   std::function<void()> names_changed;  // the DNS view has to be read again
 
   // The host port that was reserved for a published port of the container.

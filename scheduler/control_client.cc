@@ -90,8 +90,7 @@ void start_keeper(const Roots& roots, const std::string& project, const Fd& list
   keeper.disown();
 }
 
-std::string request_text(const std::string& target, const std::string& body,
-                         const char* extra = "") {
+std::string request_text(const std::string& target, const std::string& body, const char* extra) {
   return "POST " + target + " HTTP/1.1\r\nHost: pcompose\r\nContent-Type: application/json\r\n" +
          extra + "Content-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body;
 }
@@ -147,6 +146,11 @@ void send_all(int fd, std::string_view data) {
 
 }  // namespace
 
+void send_request(int socket, const std::string& target, const std::string& body,
+                  const char* extra) {
+  send_all(socket, request_text(target, body, extra));
+}
+
 Fd ControlClient::connect(Start start) const {
   std::string run = roots_.project_run(project_);
   std::string path = run + "/control.sock";
@@ -170,7 +174,7 @@ std::optional<json::object> ControlClient::call_once(
   Fd socket = connect(start);
   if (!socket) throw Error("project " + project_ + " is not running");
   try {
-    send_all(socket.get(), request_text(target, body));
+    send_request(socket.get(), target, body);
   } catch (const Error&) {
     return std::nullopt;
   }
@@ -202,8 +206,8 @@ ExecSession start_exec(const ControlClient& client, const json::object& request)
   if (!session.socket)
     throw Error("service \"" + std::string(request.at("service").as_string()) +
                 "\" is not running");
-  send_all(session.socket.get(), request_text("/v1/exec", json::serialize(request),
-                                              "Connection: Upgrade\r\nUpgrade: pcompose-exec\r\n"));
+  send_request(session.socket.get(), "/v1/exec", json::serialize(request),
+               "Connection: Upgrade\r\nUpgrade: pcompose-exec\r\n");
   Lines lines(session.socket.get());
   if (!lines.next("\r\n\r\n")) throw Error("the supervisor died");
   char byte = 'f';

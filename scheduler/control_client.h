@@ -38,6 +38,10 @@ class ControlClient {
   std::string project_;
 };
 
+// Sends a request; `extra` are further header lines. Throws Error where the other side has gone.
+void send_request(int socket, const std::string& target, const std::string& body,
+                  const char* extra = "");
+
 // An exec over the control socket.
 struct ExecSession {
   Fd socket;

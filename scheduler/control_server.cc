@@ -10,6 +10,7 @@
 
 #include "base/error.h"
 #include "engine/launch/rights.h"
+#include "scheduler/attach_session.h"
 #include "scheduler/supervisor.h"
 
 namespace pcompose::scheduler {
@@ -74,17 +75,6 @@ Task<> send_head(Socket& socket, http::status status, bool upgrade) {
   co_await http::async_write_header(socket, serializer, asio::use_awaitable);
 }
 
-json::object result_of(const std::exception_ptr& error) {
-  try {
-    if (error) std::rethrow_exception(error);
-    return {{"result", "done"}, {"exit_code", 0}};
-  } catch (const Error& e) {
-    return {{"result", "failed"}, {"error", e.what()}, {"exit_code", e.exit_code()}};
-  } catch (const std::exception& e) {
-    return {{"result", "failed"}, {"error", e.what()}, {"exit_code", 1}};
-  }
-}
-
 class Session {
  public:
   Session(Supervisor& supervisor, Socket socket)
@@ -99,6 +89,10 @@ class Session {
     request_ = parser.release();
     std::string target = request_.target();
     if (target == "/v1/exec") co_return co_await exec();
+    if (target == "/v1/attach" || target == "/v1/run/attach") {
+      co_await send_head(socket_, http::status::switching_protocols, true);
+      co_return co_await serve_attached(supervisor_, socket_, target, request_.body());
+    }
     if (target == "/v1/cancel") supervisor_.cancel_command();
     if (target == "/v1/abort") supervisor_.kill_all();
     co_await command(target);
@@ -109,6 +103,8 @@ class Session {
     if (target == "/v1/up") co_return co_await supervisor_.up(body, out);
     if (target == "/v1/upgrade") co_return co_await supervisor_.upgrade(out);
     if (target == "/v1/down") co_return co_await supervisor_.down(body, out);
+    if (target == "/v1/run") co_return co_await supervisor_.run_one_off(body, out, nullptr);
+    if (target == "/v1/signal") co_return supervisor_.signal(body);
     static const std::set<std::string> kLife = {"stop",  "start",   "restart", "kill",
                                                 "pause", "unpause", "rm"};
     if (target.starts_with("/v1/") && kLife.contains(target.substr(4)))
@@ -232,6 +228,17 @@ Task<> serve(Supervisor& supervisor, Socket socket) {
 }
 
 }  // namespace
+
+json::object result_of(const std::exception_ptr& error) {
+  try {
+    if (error) std::rethrow_exception(error);
+    return {{"result", "done"}, {"exit_code", 0}};
+  } catch (const Error& e) {
+    return {{"result", "failed"}, {"error", e.what()}, {"exit_code", e.exit_code()}};
+  } catch (const std::exception& e) {
+    return {{"result", "failed"}, {"error", e.what()}, {"exit_code", 1}};
+  }
+}
 
 ControlServer::ControlServer(Supervisor& supervisor, const Fd& listener)
     : supervisor_(supervisor), listener_(listener.duplicate()) {}

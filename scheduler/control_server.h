@@ -2,11 +2,15 @@
 // (docs/protocol.md).
 #pragma once
 
+#include "base/json.h"
 #include "base/loop.h"
 
 namespace pcompose::scheduler {
 
 class Supervisor;
+
+// The last line of an answer: done, or what went wrong.
+json::object result_of(const std::exception_ptr& error);
 
 class ControlServer {
  public:

@@ -218,6 +218,8 @@ std::optional<Probe> probe_of(const compose::Service& service, const engine::Ima
   std::vector<std::string> test = check.test.empty() ? inherited.test : check.test;
   if (test.empty() || test[0] == "NONE") return std::nullopt;
   Probe probe;
+  if (test[0] == "HTTP" || test[0] == "TCP")
+    probe.kind = test[0] == "HTTP" ? Probe::Kind::http : Probe::Kind::tcp;
   if (test[0] == "CMD-SHELL") {
     probe.args = {"/bin/sh", "-c", test.size() > 1 ? test[1] : ""};
   } else {

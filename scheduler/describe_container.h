@@ -56,7 +56,9 @@ NameTable::Own own_names_of(const compose::Service& service);
 
 // The health check: the service's fields over the image's, one by one. nullopt: none or disabled.
 struct Probe {
-  std::vector<std::string> args;
+  // http and tcp are done by ourselves, in the container's network namespace.
+  enum class Kind { command, http, tcp } kind = Kind::command;
+  std::vector<std::string> args;  // http: the URL; tcp: the port
   HealthSettings settings;
 };
 std::optional<Probe> probe_of(const compose::Service& service, const engine::ImageConfig& image);

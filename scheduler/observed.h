@@ -26,6 +26,7 @@ struct ObservedContainer {
   Health health = Health::none;
   // Why config_hash is another than the desired one, for the user.
   std::string change;
+  bool one_off = false;  // made by `run`: no replica of its service
 };
 
 struct Observed {

@@ -80,7 +80,7 @@ Task<> Supervisor::create_volume(const std::string& key) {
 
 void Supervisor::create_container(const CreateContainer& operation) {
   const ReplicaRef& ref = operation.replica;
-  const auto& service = model_.services.at(ref.service);
+  const compose::Service& service = *described(ref);
   auto image = images_.find(service.image);
   if (!image) {
     throw Error("no image " + service.image)
@@ -100,11 +100,15 @@ void Supervisor::create_container(const CreateContainer& operation) {
   shown.init = false;  // as docker shows it
   row.command = command_text(command_of(shown, image->config));
   row.service_json = json::serialize(compose::to_json(service));
+  bool beside = one_off_ && one_off_->service.container_name == ref.name;
+  row.one_off = beside;
+  row.remove_at_end = beside && one_off_->remove_at_end;
   auto inherited = inherited_volumes_.extract(ref.name);
   if (!inherited.empty() && !operation.new_volumes)
     row.anonymous_volumes = std::move(inherited.mapped());
   auto fresh = std::make_unique<Replica>(context_, std::move(row), std::move(*image));
   fresh->create();
+  if (beside && one_off_->client) fresh->attach(one_off_->client);
   replicas_[ref.name] = std::move(fresh);
 }
 
@@ -125,6 +129,23 @@ Task<> Supervisor::await_healthy(Replica& r) {
   }
 }
 
+// The kernel has no event for a socket that begins to listen: looked up in its namespace, 30
+// microseconds a time, with pauses that grow to 20 ms.
+Task<> Supervisor::await_listening(Replica& r) {
+  using std::chrono::milliseconds;
+  if (!r.exposes_tcp()) {
+    throw Error("container " + r.row().name +
+                " exposes no TCP port, so nothing tells that it listens")
+        .at(r.service().position)
+        .hint("add expose: or ports: to the service, or depend on service_started");
+  }
+  for (auto pause = milliseconds(1);; pause = std::min(pause * 2, milliseconds(20))) {
+    if (!r.is_up()) throw died(r, "");
+    if (co_await r.is_listening()) co_return;
+    co_await sleep_for(pause);
+  }
+}
+
 Task<> Supervisor::await_completed(Replica& r) {
   while (r.row().status != Status::exited) co_await r.changed().wait();
   if (r.row().exit_code != 0) throw died(r, "");
@@ -136,6 +157,8 @@ Task<> Supervisor::await_condition(const AwaitCondition& operation) {
       if (operation.condition == compose::Condition::service_healthy) co_await await_healthy(*r);
       if (operation.condition == compose::Condition::service_completed_successfully)
         co_await await_completed(*r);
+      if (operation.condition == compose::Condition::service_listening)
+        co_await await_listening(*r);
     }
   } catch (Error& e) {
     e.add("dependency failed to start");
@@ -168,8 +191,7 @@ Task<> Supervisor::remove_container(const ReplicaRef& ref) {
   co_await it->second->remove();
   inherited_volumes_[ref.name] = it->second->row().anonymous_volumes;
   // Reserved before the plan began, for who comes next.
-  ports_.release(ref.name,
-                 starting_.contains(ref.name) ? &model_.services.at(ref.service) : nullptr);
+  ports_.release(ref.name, starting_.contains(ref.name) ? described(ref) : nullptr);
   replicas_.erase(ref.name);
   context_.changed();
 }

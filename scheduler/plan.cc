@@ -21,7 +21,8 @@ struct Describe {
     return "start container " + o.replica.name;
   }
   std::string operator()(const AwaitCondition& o) const {
-    static constexpr const char* kWords[] = {"started", "healthy", "completed successfully"};
+    static constexpr const char* kWords[] = {"started", "healthy", "completed successfully",
+                                             "begun to listen"};
     return fmt::format("wait until {} has {}{}{}", o.service,
                        o.condition == compose::Condition::service_healthy ? "become " : "",
                        kWords[static_cast<int>(o.condition)], o.required ? "" : " or failed");

@@ -23,6 +23,7 @@ struct UpOptions {
   bool remove_orphans = false;
   bool start = true;
   bool wait = false;
+  bool rerun_jobs = false;  // those that completed and are unchanged, too
 };
 
 // What decides about an existing container; by service.
@@ -34,6 +35,18 @@ struct Desired {
 Plan plan_up(const compose::Project& project, const Desired& desired, const Observed& observed,
              const UpOptions& options);
 
+// A container of its own beside a service's replicas: `run`.
+struct RunOptions {
+  compose::Service service;  // as it is to run; its container_name is the container's
+  bool remove_orphans = false;
+};
+
+// Starts what the service depends on, as `up` would, and then the container, by the conditions. One
+// of that name that was created and never started is started: the command was repeated. Throws
+// Error where the name is another's.
+Plan plan_run(const compose::Project& project, const Desired& desired, const Observed& observed,
+              const RunOptions& options);
+
 struct DownOptions {
   std::vector<std::string> services;  // empty = the whole project, networks included
   bool volumes = false;
@@ -43,7 +56,8 @@ struct DownOptions {
 Plan plan_down(const compose::Project& project, const Observed& observed,
                const DownOptions& options);
 
-// Containers in reverse dependency order, not removed.
+// Containers in reverse dependency order, not removed. Those that `run` made are left alone by all
+// plans but plan_down and plan_kill.
 Plan plan_stop(const compose::Project& project, const Observed& observed,
                const std::vector<std::string>& services);
 

@@ -67,7 +67,9 @@ class StopPlanner {
 Plan plan_stop(const Project& project, const Observed& observed,
                const std::vector<std::string>& services) {
   Plan plan;
-  StopPlanner(project, observed, services).plan(plan, "stop");
+  Observed replicas = observed;
+  std::erase_if(replicas.containers, [](const auto& c) { return c.one_off; });
+  StopPlanner(project, replicas, services).plan(plan, "stop");
   return plan;
 }
 

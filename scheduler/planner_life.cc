@@ -33,7 +33,7 @@ class LifePlanner {
     for (const std::string& name : in_order(services)) {
       for (const auto& c : observed_.containers) {
         bool stopped = after.contains(c.name);
-        if (c.service != name || (up(c) && !stopped)) continue;
+        if (c.service != name || c.one_off || (up(c) && !stopped)) continue;
         std::vector<NodeId> before;
         if (stopped) before.push_back(after.at(c.name));
         add_owners(name, before);
@@ -114,8 +114,8 @@ Plan each(const Observed& observed, const std::vector<std::string>& services, co
 Plan plan_start(const Project& project, const Observed& observed,
                 const std::vector<std::string>& services) {
   for (const std::string& name : services) {
-    bool exists =
-        std::ranges::any_of(observed.containers, [&](const auto& c) { return c.service == name; });
+    bool exists = std::ranges::any_of(
+        observed.containers, [&](const auto& c) { return c.service == name && !c.one_off; });
     if (!exists) {
       throw Error(fmt::format("service \"{}\" has no container to start", name))
           .hint("create it with up or create");
@@ -151,18 +151,19 @@ Plan plan_restart(const Project& project, const Observed& observed,
 }
 
 Plan plan_kill(const Observed& observed, const std::vector<std::string>& services, int signal) {
+  // The signal reaches one-off containers, too, as docker compose sends it.
   return each(observed, services, "kill", up,
               [&](const ReplicaRef& r) { return KillContainer{r, signal}; });
 }
 
 Plan plan_pause(const Observed& observed, const std::vector<std::string>& services) {
-  auto running = [](const auto& c) { return c.status == Status::running; };
+  auto running = [](const auto& c) { return c.status == Status::running && !c.one_off; };
   return each(observed, services, "pause", running,
               [](const ReplicaRef& r) { return PauseContainer{r}; });
 }
 
 Plan plan_unpause(const Observed& observed, const std::vector<std::string>& services) {
-  auto paused = [](const auto& c) { return c.status == Status::paused; };
+  auto paused = [](const auto& c) { return c.status == Status::paused && !c.one_off; };
   return each(observed, services, "unpause", paused,
               [](const ReplicaRef& r) { return UnpauseContainer{r}; });
 }
@@ -175,7 +176,7 @@ Plan plan_remove(const Project& project, const Observed& observed,
     stops[std::get<StopContainer>(plan.nodes[id].operation).replica.name] = id;
   auto names = chosen(observed, services);
   for (const auto& c : observed.containers) {
-    if (!names.contains(c.service) || (up(c) && !stop)) continue;
+    if (!names.contains(c.service) || c.one_off || (up(c) && !stop)) continue;
     std::vector<NodeId> after;
     if (stops.contains(c.name)) after.push_back(stops.at(c.name));
     plan.nodes.push_back({RemoveContainer{ref(c)}, "rm", std::move(after)});

@@ -25,7 +25,12 @@ class UpPlanner {
         desired_(desired),
         observed_(observed),
         options_(options),
-        graph_(project) {}
+        graph_(project) {
+    std::erase_if(observed_.containers, [this](const auto& c) {
+      if (c.one_off && c.status == Status::exited) ended_one_offs_.push_back(c);
+      return c.one_off;
+    });
+  }
 
   Plan plan() {
     auto order = graph_.selection(options_.services, options_.with_dependencies
@@ -44,6 +49,31 @@ class UpPlanner {
         add(AwaitReady{name}, "--wait", settled(name));
       }
     }
+    return std::move(plan_);
+  }
+
+  // `all`: with what `run` made.
+  Plan plan_one_off(const Service& service, const Observed& all) {
+    auto selected = graph_.selection({service.name}, compose::Dependencies::with);
+    std::erase(selected, service.name);
+    if (service.depends_on.empty()) selected.clear();  // --no-deps
+    selected_ = {selected.begin(), selected.end()};
+    if (options_.remove_orphans) remove_orphans();
+    for (const std::string& name : selected) add_service(project_.services.at(name));
+    auto same_name =
+        std::ranges::find(all.containers, service.container_name, &ObservedContainer::name);
+    std::vector<NodeId> started;
+    if (same_name == all.containers.end()) {
+      create(service, 1, "run", {}, started);
+      return std::move(plan_);
+    }
+    bool repeated = same_name->one_off && same_name->status == Status::created &&
+                    same_name->service == service.name;
+    if (!repeated) {
+      throw Error("container " + service.container_name + " exists already")
+          .hint("choose another --name, or remove it: pcompose down, or rm");
+    }
+    start(service, ref(*same_name), "run", {}, started);
     return std::move(plan_);
   }
 
@@ -201,7 +231,7 @@ class UpPlanner {
       NodeId removed = remove(c, why);
       return create(service, c.number, why, {removed}, started);
     }
-    bool completed = c.status == Status::exited && c.exit_code == 0 &&
+    bool completed = !options_.rerun_jobs && c.status == Status::exited && c.exit_code == 0 &&
                      service.restart.kind == compose::Restart::no && is_job(project_, service.name);
     auto stopped = stops_.find(c.name);
     if (stopped != stops_.end() && options_.start) {
@@ -299,13 +329,15 @@ class UpPlanner {
 
   void remove_orphans() {
     for (const auto& c : orphans(project_, observed_)) remove(c, "orphan");
+    for (const auto& c : ended_one_offs_) remove(c, "orphan");
   }
 
   static ReplicaRef ref(const ObservedContainer& c) { return {c.service, c.number, c.name}; }
 
   const Project& project_;
   const Desired& desired_;
-  const Observed& observed_;
+  Observed observed_;  // without what `run` made
+  std::vector<ObservedContainer> ended_one_offs_;
   const UpOptions& options_;
   compose::ServiceGraph graph_;
   Plan plan_;
@@ -337,11 +369,20 @@ bool is_job(const Project& project, const std::string& name) {
   return false;
 }
 
+Plan plan_run(const Project& project, const Desired& desired, const Observed& observed,
+              const RunOptions& options) {
+  UpOptions up;
+  up.services = {options.service.name};
+  up.remove_orphans = options.remove_orphans;
+  return UpPlanner(project, desired, observed, up).plan_one_off(options.service, observed);
+}
+
 std::vector<ObservedContainer> orphans(const Project& project, const Observed& observed) {
   std::vector<ObservedContainer> out;
   for (const auto& c : observed.containers) {
-    if (!project.services.contains(c.service) && !project.disabled_services.contains(c.service))
-      out.push_back(c);
+    bool known =
+        project.services.contains(c.service) || project.disabled_services.contains(c.service);
+    if (!known && !c.one_off) out.push_back(c);
   }
   return out;
 }

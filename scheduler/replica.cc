@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <filesystem>
+#include <unistd.h>
 
 #include "base/error.h"
 #include "base/json.h"
@@ -27,8 +28,8 @@ Replica::Replica(Context& context, ContainerRow row, engine::Image image)
       health_wake_(context.executor) {}
 
 ObservedContainer Replica::observed() const {
-  return {row_.id,       row_.service, row_.number,    row_.name,   row_.config_hash,
-          row_.image_id, row_.status,  row_.exit_code, row_.health, {}};
+  return {row_.id,     row_.service,   row_.number, row_.name, row_.config_hash, row_.image_id,
+          row_.status, row_.exit_code, row_.health, {},        row_.one_off};
 }
 
 void Replica::save() { context_.store->put(row_); }
@@ -38,6 +39,21 @@ void Replica::set_status(Status status) {
   save();
   changed_.pulse();
   context_.changed();
+}
+
+ContainerEvent Replica::event_of(const std::string& action,
+                                 std::map<std::string, std::string> more) const {
+  more["name"] = row_.name;
+  more["image"] = row_.image;
+  for (const auto& [name, value] : service_.labels) {
+    if (!name.starts_with("com.docker.compose.")) more[name] = value;
+  }
+  return {0,       context_.wall_ns(), row_.project, row_.service,
+          row_.id, row_.one_off,       action,       std::move(more)};
+}
+
+void Replica::tell(const std::string& action, std::map<std::string, std::string> more) {
+  context_.publish(event_of(action, std::move(more)));
 }
 
 void Replica::create() {
@@ -50,6 +66,7 @@ void Replica::create() {
     make_directories(state_directory() + part);
   // The image decides who may enter its root; ours is 0700 above it.
   fs::permissions(state_directory() + "/upper", fs::perms(0755));
+  tell("create");
 }
 
 std::string Replica::last_output() const {
@@ -74,20 +91,29 @@ Task<> Replica::remove() {
   if (shares_network()) co_await context_.leave_network(*this);
   co_await release_network();
   co_await end_the_rest();
-  context_.cgroups->remove(row_.short_id());
+  // One whose start has just failed may not have quite ended; v1 has no event for a group that
+  // became empty.
+  auto groups = context_.cgroups->procs(row_.short_id());
+  for (int i = 0; i < 100; ++i) {
+    context_.cgroups->remove(row_.short_id());
+    if (groups.empty() || ::access(groups.front().c_str(), F_OK) != 0) break;
+    co_await sleep_for(std::chrono::milliseconds(10));
+  }
   pump_.reset();
-  for (const char* what : {"out", "err", "tty"}) context_.keeper->drop(descriptor_name(what));
+  for (const char* what : {"out", "err", "in", "tty"}) context_.keeper->drop(descriptor_name(what));
   context_.exits.erase(process_name());
   co_await context_.volume_thread->run([state = state_directory(), run = run_directory()] {
     fs::remove_all(run);
     fs::remove_all(state);
   });
   context_.store->remove_container(row_.id);
+  tell("destroy");
 }
 
 void Replica::resume(Inherited inherited) {
   out_ = std::move(inherited.out);
   err_ = std::move(inherited.err);
+  stdin_ = std::move(inherited.in);
   terminal_ = std::move(inherited.terminal);
   network_ = std::move(inherited.network);
   dns_udp_ = std::move(inherited.dns_udp);
@@ -171,6 +197,7 @@ void Replica::hand_to_keeper() {
   };
   store("out", out_);
   store("err", err_);
+  store("in", stdin_);
   store("tty", terminal_);
   store("net", network_);
   store("dns-udp", dns_udp_);

@@ -8,6 +8,7 @@
 
 #include "engine/output/pump.h"
 #include "engine/spec.h"
+#include "scheduler/attach_stream.h"
 #include "scheduler/cdi.h"
 #include "scheduler/context.h"
 #include "scheduler/describe_container.h"
@@ -25,6 +26,7 @@ struct ExecRequest {
   std::string working_dir;       // "" = the container's
   bool terminal = false;
   bool privileged = false;
+  bool probe = false;  // ours: no event tells of it
   uint16_t rows = 0, columns = 0;
   int stdio[3] = {-1, -1, -1};  // not owned
 };
@@ -42,7 +44,7 @@ struct ExecProcess {
 // What an earlier supervisor's keeper still holds for a container.
 struct Inherited {
   std::optional<engine::KeptProcess> process;
-  Fd out, err, terminal, network, dns_udp, dns_tcp;
+  Fd out, err, in, terminal, network, dns_udp, dns_tcp;
 };
 
 // Created -> prepared -> started; after an end it starts again by its policy until it is stopped.
@@ -106,6 +108,15 @@ class Replica {
   // Gives all descriptors and the process to a fresh keeper.
   void hand_to_keeper();
 
+  // Gives `stream` all that it prints from now on, its start, with the way to its stdin, and its
+  // end. Before the first start, or while it runs.
+  void attach(std::shared_ptr<AttachStream> stream);
+  // Those that are attached are told that it ended with `row().exit_code`, and are forgotten.
+  void end_attached();
+  std::vector<std::shared_ptr<AttachStream>> take_attached() {
+    return std::exchange(attached_, {});
+  }
+
   // Throws Error where it does not run.
   Task<std::shared_ptr<ExecProcess>> exec(const ExecRequest& request);
 
@@ -127,9 +138,17 @@ class Replica {
   [[nodiscard]] std::string last_output() const;
   [[nodiscard]] const std::string& last_probe_output() const { return last_probe_output_; }
 
+  // The last of a restart, for the history.
+  void tell_restarted() { tell("restart"); }
+
   // Pulses with every change of status or health.
   Event& changed() { return changed_; }
   // While anybody waits for its health it is probed eagerly.
+  [[nodiscard]] bool exposes_tcp() const {
+    return !exposed_tcp_ports(service_, image_.config).empty();
+  }
+  // On one of those ports, beyond loopback. Tells of it the first time after a start.
+  Task<bool> is_listening();
   void add_health_waiter();
   void remove_health_waiter();
 
@@ -145,6 +164,10 @@ class Replica {
     return process_name() + "/" + what;
   }
   void set_status(Status status);
+  // Publishes an event of this container; `more` besides its name, image and labels.
+  void tell(const std::string& action, std::map<std::string, std::string> more = {});
+  [[nodiscard]] ContainerEvent event_of(const std::string& action,
+                                        std::map<std::string, std::string> more) const;
   void save();
 
   void make_fifos();
@@ -167,7 +190,16 @@ class Replica {
                    engine::ContainerSpec& spec);
   Task<> attach_grants(std::vector<Fd>& trees, engine::ContainerSpec& spec);
   void add_anonymous_volumes();
+  void tell_exec(const ExecRequest& request);
+  void watch_exec(const std::shared_ptr<ExecProcess>& running, bool told);
   Task<> run_program();
+  Fd make_input();
+  void greet_attached();
+  void greet(AttachStream& stream);
+  void listen_to_output();
+  Task<> give_output(engine::Stream stream, std::string text);
+  [[nodiscard]] bool attached_is_behind() const;
+  Task<> wait_for_last_words();
   Task<> publish_ports();
   // `wanted` by the files beneath `root`, with the service's group_add. Throws Error.
   engine::User user_in(int root, const std::string& wanted, std::string* home) const;
@@ -180,7 +212,7 @@ class Replica {
 
   Task<> watch();
   Task<> copy_output();
-  Task<> copy_terminal();
+  Task<> copy_terminal(Fd fifo);
   std::optional<Duration> note_end();
   Task<bool> start_again(Duration delay);
   Task<> run_hook(const compose::Hook& hook, const std::string& place,
@@ -198,14 +230,27 @@ class Replica {
   Task<> describe_process(std::vector<Fd>& trees);
   Task<> create_by_runtime();
   Task<> run_by_runtime();
-  Task<std::shared_ptr<ExecProcess>> exec_by_runtime(engine::Process process);
-  // Launches a process that is not the container's first.
-  Task<std::shared_ptr<ExecProcess>> launch_beside(const engine::Plan& plan);
+  Task<std::shared_ptr<ExecProcess>> exec_by_runtime(engine::Process process,
+                                                     const ExecRequest* told);
+  // Launches a process that is not the container's first. `told`: what events tell of; null =
+  // nothing.
+  Task<std::shared_ptr<ExecProcess>> launch_beside(const engine::Plan& plan,
+                                                   const ExecRequest* told = nullptr);
   void set_environment(const std::string& home);
   Task<> settle_status();
   Task<> end_the_rest();
   Task<> watch_health();
   Task<> probe_once();
+  Task<> open_diag();
+  struct ProbeResult {
+    int code = 1;  // 0 is healthy
+    std::string output;
+  };
+  Task<ProbeResult> run_probe();
+  Task<ProbeResult> run_probe_command();
+  Task<ProbeResult> probe_network();
+  Task<ProbeResult> probe_address(asio::ip::tcp::endpoint address, const std::string& url);
+  void keep_result(int64_t began_ns, const ProbeResult& result);
   [[nodiscard]] HealthMonitor::Listening listens_beyond_loopback();
   [[nodiscard]] bool ignores_signal(int signal) const;
 
@@ -216,7 +261,7 @@ class Replica {
   std::optional<Probe> probe_;
   RestartTracker restarts_;
 
-  Fd out_, err_, terminal_, network_, dns_udp_, dns_tcp_, diag_;
+  Fd out_, err_, stdin_, terminal_, network_, dns_udp_, dns_tcp_, diag_;
   std::vector<netns::EndpointRow> endpoints_;
   OneAtATime making_network_;  // who is to live in it asks for it, too
   SharedNetwork shared_;       // of shares_network(); its descriptor is network_
@@ -229,6 +274,7 @@ class Replica {
   engine::ContainerSpec spec_;
   Pidfd pidfd_;
   std::unique_ptr<engine::OutputPump> pump_;
+  std::vector<std::shared_ptr<AttachStream>> attached_;
 
   Event changed_;
   Event ended_;        // the process is gone
@@ -242,6 +288,7 @@ class Replica {
   int health_waiters_ = 0;
   uint64_t execs_ = 0;
   std::string last_probe_output_;
+  bool told_listening_ = false;
 };
 
 }  // namespace pcompose::scheduler

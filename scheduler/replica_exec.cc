@@ -2,7 +2,6 @@
 #include <algorithm>
 #include <fcntl.h>
 #include <sstream>
-#include <sys/mman.h>
 #include <unistd.h>
 
 #include <boost/asio/experimental/awaitable_operators.hpp>
@@ -11,7 +10,6 @@
 #include "engine/namespaces.h"
 #include "engine/plan.h"
 #include "engine/user.h"
-#include "netns/listeners.h"
 #include "scheduler/container_rights.h"
 #include "scheduler/replica.h"
 
@@ -19,11 +17,7 @@ namespace pcompose::scheduler {
 
 using namespace asio::experimental::awaitable_operators;  // NOLINT: operators only
 
-namespace {
-
-constexpr size_t kProbeOutput = 4096;  // what docker keeps
-
-}  // namespace
+namespace {}  // namespace
 
 Task<std::shared_ptr<ExecProcess>> Replica::exec(const ExecRequest& request) {
   if (!pidfd_ || row_.status != Status::running) {
@@ -50,30 +44,25 @@ Task<std::shared_ptr<ExecProcess>> Replica::exec(const ExecRequest& request) {
   process.columns = request.columns;
   std::copy(std::begin(request.stdio), std::end(request.stdio), std::begin(process.stdio));
 
-  if (has_own_runtime()) co_return co_await exec_by_runtime(std::move(process));
+  const ExecRequest* told = request.probe ? nullptr : &request;
+  if (has_own_runtime()) co_return co_await exec_by_runtime(std::move(process), told);
   engine::Entry into{pidfd_.get(), root.get(), engine::namespaces_apart_from_ours(row_.pid)};
   engine::Linux linux;
   linux.cgroup_procs = context_.cgroups->procs(row_.short_id());
   if (!request.privileged) linux.seccomp = context_.filter_of(service_);
-  co_return co_await launch_beside(engine::exec_plan(process, into, linux));
+  co_return co_await launch_beside(engine::exec_plan(process, into, linux), told);
 }
 
-Task<std::shared_ptr<ExecProcess>> Replica::launch_beside(const engine::Plan& plan) {
+Task<std::shared_ptr<ExecProcess>> Replica::launch_beside(const engine::Plan& plan,
+                                                          const ExecRequest* told) {
   auto running = std::make_shared<ExecProcess>(context_.executor);
   running->name = "x/" + row_.short_id() + "/" + std::to_string(++execs_);
-  context_.exits[running->name] = [weak = std::weak_ptr(running), &context = context_,
-                                   name = running->name](std::optional<ExitStatus> status) {
-    if (auto process_that_ended = weak.lock()) {
-      process_that_ended->status = status;
-      process_that_ended->ended.set();
-    }
-    context.keeper->forget(name);
-    context.exits.erase(name);
-  };
+  watch_exec(running, told != nullptr);
   try {
     auto launched = co_await context_.keeper->exec(running->name, plan);
     running->pidfd = Pidfd(std::move(launched.pidfd));
     running->terminal = std::move(launched.terminal);
+    if (told != nullptr) tell_exec(*told);
   } catch (const engine::LaunchError& e) {
     context_.exits.erase(running->name);
     Error error("exec in " + row_.name + ": " + e.message());
@@ -84,63 +73,31 @@ Task<std::shared_ptr<ExecProcess>> Replica::launch_beside(const engine::Plan& pl
   co_return running;
 }
 
-HealthMonitor::Listening Replica::listens_beyond_loopback() {
-  using Listening = HealthMonitor::Listening;
-  auto ports = exposed_tcp_ports(service_, image_.config);
-  if (ports.empty() || !diag_) return Listening::yes;
-  for (const auto& l : netns::listeners(diag_.get())) {
-    bool exposed = std::find(ports.begin(), ports.end(), l.port) != ports.end();
-    if (exposed && l.exposure == netns::Exposure::beyond) return Listening::yes;
-  }
-  return Listening::no;
+// `told`: events tell of its end.
+void Replica::watch_exec(const std::shared_ptr<ExecProcess>& running, bool told) {
+  context_.exits[running->name] = [weak = std::weak_ptr(running), &context = context_,
+                                   name = running->name, died = event_of("exec_die", {}),
+                                   told](std::optional<ExitStatus> status) {
+    if (told) {
+      ContainerEvent event = died;
+      event.time_ns = context.wall_ns();
+      event.attributes["exitCode"] = std::to_string(status ? status->code() : 255);
+      context.publish(std::move(event));
+    }
+    if (auto process_that_ended = weak.lock()) {
+      process_that_ended->status = status;
+      process_that_ended->ended.set();
+    }
+    context.keeper->forget(name);
+    context.exits.erase(name);
+  };
 }
 
-Task<> Replica::probe_once() {
-  Instant began = context_.clock.now();
-  Fd output(::memfd_create("probe", MFD_CLOEXEC));
-  ExecRequest request;
-  request.args = probe_->args;
-  request.stdio[1] = request.stdio[2] = output.get();
-  bool ok = false;
-  try {
-    auto process = co_await exec(request);
-    co_await (process->ended.wait() || sleep_for(probe_->settings.timeout));
-    if (!process->ended.is_set()) {
-      process->pidfd.send_signal(SIGKILL);
-      last_probe_output_ = "health check exceeded its timeout";
-    } else {
-      ok = process->status && process->status->code() == 0;
-      std::string text(kProbeOutput, '\0');
-      ssize_t n = ::pread(output.get(), text.data(), text.size(), 0);
-      last_probe_output_ = text.substr(0, n > 0 ? static_cast<size_t>(n) : 0);
-    }
-  } catch (const Error& e) {
-    last_probe_output_ = e.what();  // the program is missing, say: a failed probe like any other
-  }
-  if (!monitor_) co_return;  // the container ended meanwhile
-  Instant now = context_.clock.now();
-  if (ok) {
-    monitor_->succeeded(began, now, listens_beyond_loopback());
-  } else {
-    monitor_->failed(began, now);
-  }
-}
-
-Task<> Replica::watch_health() {
-  if (network_ && !diag_) diag_ = co_await context_.networks->open_diag(network_.duplicate());
-  while (monitor_) {
-    auto due = monitor_->next_probe() - context_.clock.now();
-    if (due > Duration::zero()) {
-      co_await (health_wake_.wait() || sleep_for(due));
-      continue;  // whoever woke us may have changed the schedule
-    }
-    co_await probe_once();
-    if (!monitor_ || monitor_->health() == row_.health) continue;
-    row_.health = monitor_->health();
-    save();
-    changed_.pulse();
-    context_.changed();
-  }
+void Replica::tell_exec(const ExecRequest& request) {
+  std::string command;
+  for (const std::string& word : request.args) command += " " + word;
+  tell("exec_create:" + command);
+  tell("exec_start:" + command);
 }
 
 namespace {

@@ -40,7 +40,9 @@ std::vector<netns::Attachment> Replica::attachments() const {
       throw Error("the project has no network " + n.network);
     a.network = network->second.name;
     a.names = n.aliases;
-    a.names.insert(a.names.end(), {row_.service, row_.name, row_.short_id()});
+    a.names.insert(a.names.end(), {row_.name, row_.short_id()});
+    // Who asks for the service means its replicas.
+    if (!row_.one_off) a.names.push_back(row_.service);
     if (!service_.hostname.empty()) a.names.push_back(service_.hostname);
     a.address = n.ipv4_address;
     a.address6 = n.ipv6_address;

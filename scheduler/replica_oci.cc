@@ -163,7 +163,8 @@ Task<> Replica::run_by_runtime() {
   started(std::move(launched));
 }
 
-Task<std::shared_ptr<ExecProcess>> Replica::exec_by_runtime(engine::Process process) {
+Task<std::shared_ptr<ExecProcess>> Replica::exec_by_runtime(engine::Process process,
+                                                            const ExecRequest* told) {
   if (process.terminal) {
     throw Error("a terminal is not supported with the runtime " + service_.runtime)
         .hint("exec -T does without");
@@ -175,7 +176,7 @@ Task<std::shared_ptr<ExecProcess>> Replica::exec_by_runtime(engine::Process proc
   for (size_t i = 0; i < 3; ++i)
     call.stdio[i] = process.stdio[i] < 0 ? null.get() : process.stdio[i];
   co_return co_await launch_beside(
-      engine::runtime_plan(call, context_.cgroups->procs(row_.short_id())));
+      engine::runtime_plan(call, context_.cgroups->procs(row_.short_id())), told);
 }
 
 }  // namespace pcompose::scheduler

@@ -33,6 +33,7 @@ void Replica::make_fifos() {
   if (!pump_) {
     pump_ = std::make_unique<engine::OutputPump>(
         context_.executor, run_directory(), log_directory(), log_limits_of(service_), out_, err_);
+    listen_to_output();
   }
 }
 

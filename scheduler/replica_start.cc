@@ -240,6 +240,12 @@ Task<> Replica::run_program() {
   // The program's ends. It holds them read-write, so that it never sees a closed pipe.
   Fd out = open_file(engine::Staging::fifo_path(run_directory(), engine::Stream::out), O_RDWR);
   Fd err = open_file(engine::Staging::fifo_path(run_directory(), engine::Stream::err), O_RDWR);
+  Fd in = make_input();
+  spec_.process.stdio[0] = in.get();
+  if (!attached_.empty()) {
+    spec_.process.rows = attached_.front()->rows;
+    spec_.process.columns = attached_.front()->columns;
+  }
   spec_.process.stdio[1] = out.get();
   spec_.process.stdio[2] = err.get();
   co_await publish_ports();
@@ -278,6 +284,8 @@ void Replica::started(engine::Launched launched) {
   row_.stopped_by_user = false;
   row_.error = warning_;
   kills_before_ = context_.cgroups->memory_use(row_.short_id()).kills;
+  row_.probes.clear();
+  told_listening_ = false;
   row_.health = probe_ ? Health::starting : Health::none;
   monitor_.reset();
   if (probe_) {
@@ -285,6 +293,8 @@ void Replica::started(engine::Launched launched) {
     if (health_waiters_ > 0) monitor_->set_eagerness(Eagerness::eager, started_at_);
   }
   set_status(Status::running);
+  tell("start");
+  greet_attached();
   context_.names_changed();
 }
 

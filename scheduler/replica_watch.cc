@@ -14,8 +14,7 @@ using std::chrono::milliseconds;
 
 // A terminal's output takes the way of everybody's: spliced into the FIFO, so that no byte is ever
 // only in memory.
-Task<> Replica::copy_terminal() {
-  Fd fifo = open_file(engine::Staging::fifo_path(run_directory(), engine::Stream::out), O_RDWR);
+Task<> Replica::copy_terminal(Fd fifo) {
   asio::posix::stream_descriptor master(context_.executor, terminal_.duplicate().release());
   for (;;) {
     co_await master.async_wait(asio::posix::stream_descriptor::wait_read, asio::use_awaitable);
@@ -27,9 +26,15 @@ Task<> Replica::copy_terminal() {
 }
 
 Task<> Replica::copy_output() {
-  if (terminal_) co_await copy_terminal();
-  terminal_.reset();
+  TaskGroup group(context_.executor);
+  // Open before the pump looks: without a writer it would be at its end.
+  if (terminal_) {
+    group.spawn(copy_terminal(
+        open_file(engine::Staging::fifo_path(run_directory(), engine::Stream::out), O_RDWR)));
+  }
   co_await pump_->run();
+  co_await group.join();
+  terminal_.reset();
   output_done_.set();
 }
 
@@ -46,15 +51,23 @@ Task<> Replica::settle_status() {
 std::optional<Duration> Replica::note_end() {
   row_.exit_code = exit_status_ ? exit_status_->code() : 255;
   row_.error = exit_status_ ? "" : "exit status unknown: its parent was killed";
-  if (std::string reason = out_of_memory(); !reason.empty()) row_.error = reason;
+  if (std::string reason = out_of_memory(); !reason.empty()) {
+    row_.error = reason;
+    tell("oom");
+  }
   row_.finished_ns = context_.wall_ns();
+  auto ran = std::chrono::nanoseconds(row_.finished_ns - row_.started_ns);
+  tell("die", {{"exitCode", std::to_string(row_.exit_code)},
+               {"execDuration",
+                std::to_string(std::chrono::duration_cast<std::chrono::seconds>(ran).count())}});
   row_.pid = 0;
   row_.health = Health::none;
   pidfd_ = Pidfd();
   monitor_.reset();
   health_wake_.pulse();
   context_.keeper->forget(process_name());
-  context_.keeper->drop(descriptor_name("tty"));
+  stdin_.reset();
+  for (const char* what : {"in", "tty"}) context_.keeper->drop(descriptor_name(what));
   auto who = row_.stopped_by_user ? Ended::by_the_user : Ended::by_itself;
   auto delay = restarts_.after_exit(row_.exit_code, context_.clock.now() - started_at_, who);
   row_.restarts = restarts_.restarts();
@@ -106,13 +119,12 @@ Task<> Replica::watch() {
     co_await ended_.wait();
     co_await settle_status();
     co_await end_the_rest();
-    // Its last words first: who waits for its end reads them next. A process that was moved out of
-    // the container could hold the FIFO for ever.
-    co_await (output_done_.wait() || sleep_for(std::chrono::seconds(2)));
+    co_await wait_for_last_words();
     auto delay = note_end();
     group.cancel();
     co_await group.join();
     if (has_own_runtime()) co_await forget_container();
+    if (!row_.remove_at_end) end_attached();
     if (delay && co_await start_again(*delay)) continue;
     break;
   }
@@ -121,12 +133,24 @@ Task<> Replica::watch() {
   watched_ = false;  // who waits in stop() may make its network anew now
   changed_.pulse();
   context_.changed();
+  if (row_.remove_at_end) context_.ended_for_good(ref());
+}
+
+// Who waits for its end reads its last words next. A process that was moved out of the container
+// could hold the FIFO for ever; a client that reads slowly may take its time.
+Task<> Replica::wait_for_last_words() {
+  co_await (output_done_.wait() || sleep_for(std::chrono::seconds(2)));
+  while (!output_done_.is_set() && attached_is_behind() && !stop_requested_.is_set())
+    co_await (output_done_.wait() || sleep_for(milliseconds(100)));
 }
 
 void Replica::kill() {
   row_.stopped_by_user = true;
   stop_requested_.set();
-  if (pidfd_) pidfd_.send_signal(SIGKILL);
+  if (pidfd_) {
+    pidfd_.send_signal(SIGKILL);
+    tell("kill", {{"signal", std::to_string(SIGKILL)}});
+  }
   unpause();
 }
 
@@ -138,6 +162,7 @@ void Replica::send_signal(int signal) {
     stop_requested_.set();
   }
   pidfd_.send_signal(signal);
+  tell("kill", {{"signal", std::to_string(signal)}});
   if (signal == SIGKILL) unpause();  // a frozen process dies only when it thaws (cgroup v1)
 }
 
@@ -145,12 +170,14 @@ void Replica::pause() {
   if (row_.status != Status::running) return;
   context_.cgroups->freeze(row_.short_id(), engine::Freeze::yes);
   set_status(Status::paused);
+  tell("pause");
 }
 
 void Replica::unpause() {
   if (row_.status != Status::paused) return;
   context_.cgroups->freeze(row_.short_id(), engine::Freeze::no);
   set_status(Status::running);
+  tell("unpause");
   health_wake_.pulse();
 }
 
@@ -165,7 +192,11 @@ Task<> Replica::stop(std::optional<Duration> grace) {
   if (parked_) Pidfd(std::move(parked_->pidfd)).send_signal(SIGKILL);
   parked_.reset();
   int signal = stop_signal_of(service_, image_.config);
-  if (pidfd_) pidfd_.send_signal(signal);
+  bool was_up = static_cast<bool>(pidfd_);
+  if (was_up) {
+    pidfd_.send_signal(signal);
+    tell("kill", {{"signal", std::to_string(signal)}});
+  }
   Duration step = milliseconds(20);
   int ignored = 0;
   while (is_up() || watched_) {
@@ -175,6 +206,7 @@ Task<> Replica::stop(std::optional<Duration> grace) {
     if (ignored >= 3 || context_.clock.now() >= deadline) pidfd_.send_signal(SIGKILL);
     if (ignored == 0 && step < milliseconds(200)) step *= 2;
   }
+  if (was_up) tell("stop");
 }
 
 }  // namespace pcompose::scheduler

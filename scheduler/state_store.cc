@@ -18,12 +18,20 @@ CREATE TABLE containers(
 CREATE INDEX containers_by_project ON containers(project, service, number);
 )";
 
+// Added later; a step of its own, so that an older root gets it, too.
+constexpr const char* kOneOffs = R"(
+ALTER TABLE containers ADD COLUMN one_off INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE containers ADD COLUMN remove_at_end INTEGER NOT NULL DEFAULT 0;
+)";
+
+constexpr const char* kProbes = "ALTER TABLE containers ADD COLUMN probes TEXT NOT NULL DEFAULT ''";
+
 constexpr const char* kColumns =
     "id, project, service, number, name, config_hash, image_id, image, command, service_json, "
     "anonymous_volumes, "
     "created_ns, boot, status, pid, pid_start, started_ns, finished_ns, exit_code, error, health, "
     "restarts, "
-    "stopped_by_user";
+    "stopped_by_user, one_off, remove_at_end, probes";
 
 std::string volumes_text(const std::map<std::string, std::string>& volumes) {
   json::object out;
@@ -60,6 +68,9 @@ ContainerRow read_row(SQLite::Statement& q, const std::string& boot) {
   r.health = static_cast<Health>(integer());
   r.restarts = static_cast<int>(integer());
   r.stopped_by_user = integer() != 0;
+  r.one_off = integer() != 0;
+  r.remove_at_end = integer() != 0;
+  r.probes = text();
   if (r.boot == boot || r.status == Status::created) return r;
   // It ran when the machine went down.
   r.status = Status::exited;
@@ -88,13 +99,17 @@ void bind_row(SQLite::Statement& q, const ContainerRow& r, const std::string& bo
   q.bind(i++, r.error);
   q.bind(i++, static_cast<int>(r.health));
   q.bind(i++, r.restarts);
-  q.bind(i++, r.stopped_by_user ? 1 : 0);
+  for (bool flag : {r.stopped_by_user, r.one_off, r.remove_at_end}) q.bind(i++, flag ? 1 : 0);
+  q.bind(i++, r.probes);
 }
 
 }  // namespace
 
-StateStore::StateStore(Database& db, std::string boot) : db_(db), boot_(std::move(boot)) {
+StateStore::StateStore(Database& db, std::string boot)
+    : db_(db), boot_(std::move(boot)), events_(db) {
   db_.ensure_schema("scheduler", 1, kSchema);
+  db_.ensure_schema("scheduler: one-offs", 1, kOneOffs);
+  db_.ensure_schema("scheduler: probes", 1, kProbes);
 }
 
 std::vector<ContainerRow> StateStore::containers(const std::string& project) {
@@ -166,13 +181,15 @@ void StateStore::flush() {
   }
   SQLite::Statement insert(db_.get(),
                            std::string("INSERT OR REPLACE INTO containers(") + kColumns +
-                               ") VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)");
+                               ") VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)");
   for (const auto& [id, row] : dirty_) {
     bind_row(insert, row, boot_);
     insert.exec();
     insert.reset();
   }
+  events_.write(happened_);
   transaction.commit();
+  happened_.clear();
   dirty_.clear();
   removed_.clear();
 }

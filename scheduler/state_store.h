@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/database.h"
+#include "scheduler/container_event.h"
 #include "scheduler/observed.h"
 
 namespace pcompose::scheduler {
@@ -39,6 +40,10 @@ struct ContainerRow {
   Health health = Health::none;
   int restarts = 0;
   bool stopped_by_user = false;
+  // The last five results of its health check, oldest first: JSON as docker's State.Health.Log.
+  std::string probes;
+  bool one_off = false;        // made by `run`
+  bool remove_at_end = false;  // … --rm
 
   // The part of the id that kernel objects and run directories carry.
   [[nodiscard]] std::string short_id() const { return id.substr(0, 12); }
@@ -67,15 +72,20 @@ class StateStore {
 
   // Collects; flush() writes all in one transaction.
   void put(const ContainerRow& row) { dirty_[row.id] = row; }
+  void put(ContainerEvent event) { happened_.push_back(std::move(event)); }
   void remove_container(const std::string& id);
   void flush();
-  [[nodiscard]] bool dirty() const { return !dirty_.empty() || !removed_.empty(); }
+  [[nodiscard]] bool dirty() const {
+    return !dirty_.empty() || !removed_.empty() || !happened_.empty();
+  }
 
  private:
   Database& db_;
   std::string boot_;
   std::map<std::string, ContainerRow> dirty_;
   std::vector<std::string> removed_;
+  EventRows events_;
+  std::vector<ContainerEvent> happened_;
 };
 
 }  // namespace pcompose::scheduler

@@ -18,6 +18,20 @@
 
 namespace pcompose::scheduler {
 
+namespace {
+
+json::object line_of(const ContainerEvent& event) {
+  json::object attributes;
+  for (const auto& [name, value] : event.attributes) attributes[name] = value;
+  return {{"event", event.action},
+          {"time_ns", event.time_ns},
+          {"service", event.service},
+          {"container", event.container},
+          {"attributes", std::move(attributes)}};
+}
+
+}  // namespace
+
 Supervisor::Supervisor(asio::io_context& io, std::string project, Fd keeper_socket)
     : io_(io),
       context_(io.get_executor(), std::move(project)),
@@ -62,6 +76,15 @@ Supervisor::Supervisor(asio::io_context& io, std::string project, Fd keeper_sock
     spawn_flusher();
     idle_.pulse();
   };
+  context_.publish = [this](ContainerEvent event) {
+    if (listener_of_events_ != nullptr) listener_of_events_->line(line_of(event));
+    store_.put(std::move(event));
+    spawn_flusher();
+  };
+  context_.notice = [this](const ContainerEvent& event) {
+    if (listener_of_events_ != nullptr) listener_of_events_->line(line_of(event));
+  };
+  context_.ended_for_good = [this](ReplicaRef ref) { tasks_.spawn(remove_ended(std::move(ref))); };
   context_.names_changed = [this] {
     rebuild_names();
     if (names_stale_) return;
@@ -117,9 +140,9 @@ void Supervisor::adopt() {
     if (!d.name.starts_with("c/")) continue;
     Inherited& i = inherited[d.name.substr(2, 12)];
     std::string what = d.name.substr(15);
-    std::map<std::string, Fd*> slots = {{"out", &i.out},         {"err", &i.err},
-                                        {"tty", &i.terminal},    {"net", &i.network},
-                                        {"dns-udp", &i.dns_udp}, {"dns-tcp", &i.dns_tcp}};
+    std::map<std::string, Fd*> slots = {
+        {"out", &i.out},     {"err", &i.err},         {"in", &i.in},          {"tty", &i.terminal},
+        {"net", &i.network}, {"dns-udp", &i.dns_udp}, {"dns-tcp", &i.dns_tcp}};
     if (slots.contains(what)) *slots[what] = std::move(d.fd);
   }
   for (auto& p : inventory.processes) {
@@ -137,7 +160,7 @@ void Supervisor::adopt() {
   for (auto& [id, orphan] : inherited) {
     if (orphan.process && orphan.process->pidfd)
       Pidfd(std::move(orphan.process->pidfd)).send_signal(SIGKILL);
-    for (const char* what : {"out", "err", "tty", "net", "dns-udp", "dns-tcp"}) {
+    for (const char* what : {"out", "err", "in", "tty", "net", "dns-udp", "dns-tcp"}) {
       keeper_->drop("c/" + id + "/" + what);
     }
   }
@@ -273,6 +296,10 @@ Task<> Supervisor::run() {
   for (auto& [name, r] : replicas_) {
     if (r->is_up()) tasks_.spawn(r->splice_ports());
   }
+  for (auto& [name, r] : replicas_) {
+    if (r->row().remove_at_end && r->row().status == Status::exited)
+      tasks_.spawn(remove_ended(r->ref()));
+  }
   ControlServer server(*this, listener_);
   tasks_.spawn(server.run());
   co_await wait_until_idle();
@@ -294,16 +321,20 @@ Replica& Supervisor::replica(const ReplicaRef& ref) {
 std::vector<Replica*> Supervisor::replicas_of(const std::string& service) {
   std::vector<Replica*> out;
   for (auto& [name, r] : replicas_) {
-    if (r->row().service == service) out.push_back(r.get());
+    if (r->row().service == service && !r->row().one_off) out.push_back(r.get());
   }
   return out;
 }
 
 Replica& Supervisor::find_running(const std::string& service, int index) {
   Replica* found = nullptr;
-  for (Replica* r : replicas_of(service)) {
-    if (index > 0 ? r->row().number != index : r->row().status != Status::running) continue;
-    if (found == nullptr || r->row().number < found->row().number) found = r;
+  auto place = [](const Replica* r) { return std::pair(r->row().one_off, r->row().number); };
+  for (const auto& [name, r] : replicas_) {
+    if (r->row().service != service) continue;
+    if (index > 0 ? r->row().number != index || r->row().one_off
+                  : r->row().status != Status::running)
+      continue;
+    if (found == nullptr || place(r.get()) < place(found)) found = r.get();
   }
   if (found == nullptr || found->row().status != Status::running) {
     std::string which = index > 0 ? " container #" + std::to_string(index) : "";

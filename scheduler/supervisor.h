@@ -18,16 +18,10 @@
 #include "scheduler/pod.h"
 #include "scheduler/pod_check.h"
 #include "scheduler/port_book.h"
+#include "scheduler/progress.h"
 #include "scheduler/replica.h"
 
 namespace pcompose::scheduler {
-
-// Takes the lines of progress of one command.
-class ProgressSink {
- public:
-  virtual ~ProgressSink() = default;
-  virtual void line(const json::object& event) = 0;
-};
 
 class Supervisor final : public Runtime {
  public:
@@ -45,6 +39,14 @@ class Supervisor final : public Runtime {
   Task<> down(const json::object& request, ProgressSink& progress);
   // stop, start, restart, kill, pause, unpause, rm: plans over containers that exist.
   Task<> life(const std::string& verb, const json::object& request, ProgressSink& progress);
+  // A container beside the replicas of its service; returns when it runs. `client`, where there is
+  // one, is attached to it from its first byte on.
+  Task<> run_one_off(const json::object& request, ProgressSink& progress,
+                     std::shared_ptr<AttachStream> client);
+  // Attaches a client to a container that runs; one that has ended tells how. Throws Error.
+  void attach(const json::object& request, std::shared_ptr<AttachStream> client);
+  // A signal for one container at once, whatever command runs. Throws Error.
+  void signal(const json::object& request);
   // connect, disconnect: a container that runs, and a network.
   Task<> change_network(const std::string& verb, const json::object& request);
   // Keeper and supervisor begin anew as the programs that are installed now; containers run on.
@@ -87,6 +89,8 @@ class Supervisor final : public Runtime {
   Desired desired(const Materials& materials);
   void note_changes(Observed& observed, const Desired& desired) const;
   Task<> reserve_ports(const Plan& plan, netns::Conflict conflict, ProgressSink& progress);
+  using Planner = std::function<Plan(const Desired&, const Observed&)>;
+  Task<> bring_up(const json::object& request, ProgressSink& progress, const Planner& planner);
   Task<> run_plan(const Plan& plan, ProgressSink& progress);
   Task<> run_in_time(const Plan& plan, ProgressSink& progress, std::optional<Duration> limit);
   Task<> unpark();
@@ -111,10 +115,14 @@ class Supervisor final : public Runtime {
   Task<> watch_tables();
   Task<> create_volume(const std::string& key);
   void create_container(const CreateContainer& operation);
+  const compose::Service* described(const ReplicaRef& ref) const;
+  Task<> remove_ended(ReplicaRef ref);
+  Task<> discard(ReplicaRef ref);
   Task<> await_condition(const AwaitCondition& operation);
   Task<> await_ready(const std::string& service);
   Task<> await_healthy(Replica& replica);
   Task<> await_completed(Replica& replica);
+  Task<> await_listening(Replica& replica);
   Task<> remove_container(const ReplicaRef& ref);
   Task<> remove_network(const std::string& name);
   Task<> remove_volume(const std::string& name);
@@ -149,6 +157,12 @@ class Supervisor final : public Runtime {
   std::map<std::string, Error> unremoved_networks_;
   OneAtATime network_removal_;
   std::optional<Duration> grace_;  // of the command that runs
+  struct OneOff {
+    compose::Service service;
+    bool remove_at_end = false;
+    std::shared_ptr<AttachStream> client;
+  };
+  std::optional<OneOff> one_off_;  // of the `run` that is at work
   std::string filter_;
   std::string hash_key_;
   Fd listener_;
@@ -157,8 +171,9 @@ class Supervisor final : public Runtime {
   Event turn_over_;
   bool commanded_ = false;
   Execution* execution_ = nullptr;
-  std::vector<std::string> warnings_;  // of the plan at work
-  std::set<std::string> starting_;     // containers that the plan at work starts
+  std::vector<std::string> warnings_;           // of the plan at work
+  std::set<std::string> starting_;              // containers that the plan at work starts
+  ProgressSink* listener_of_events_ = nullptr;  // of the command at work, where it asked
   int busy_ = 0;
   bool flushing_ = false;
   // As last read from the database: of all projects.

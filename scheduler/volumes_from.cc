@@ -64,7 +64,7 @@ std::vector<InheritedMount> inherited_mounts(const compose::Service& service,
       if (found || (wanted.container.empty() && project.name != model.name)) continue;
       for (const ContainerRow& row : store.containers(project.name)) {
         found = wanted.container.empty()
-                    ? row.service == wanted.service
+                    ? row.service == wanted.service && !row.one_off
                     : row.name == wanted.container || row.id == wanted.container;
         if (!found) continue;
         bool foreign = project.name != model.name;

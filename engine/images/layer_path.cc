@@ -28,7 +28,7 @@ void append(const std::string& path, LayerPath& out, std::string part) {
 
 }  // namespace
 
-LayerPath parse_layer_path(const std::string& path) {
+LayerPath parse_plain_path(const std::string& path) {
   if (path.size() >= PATH_MAX) refuse(path, "the path is longer than 4095 bytes");
   LayerPath out;
   for (size_t start = 0; start <= path.size();) {
@@ -36,9 +36,14 @@ LayerPath parse_layer_path(const std::string& path) {
     append(path, out, path.substr(start, end - start));
     start = end + 1;
   }
-  if (out.name.empty()) {
-    out.kind = LayerPathKind::root;
-  } else if (out.name == kOpaque) {
+  if (out.name.empty()) out.kind = LayerPathKind::root;
+  return out;
+}
+
+LayerPath parse_layer_path(const std::string& path) {
+  LayerPath out = parse_plain_path(path);
+  if (out.kind == LayerPathKind::root) return out;
+  if (out.name == kOpaque) {
     out.kind = LayerPathKind::opaque;
   } else if (out.name.starts_with(kAufs) || ("/" + out.parent).contains("/.wh.")) {
     // Nothing can be beneath a whiteout either; aufs kept hard links in such a directory.

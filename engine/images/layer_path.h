@@ -25,5 +25,7 @@ struct LayerPath {
 // A leading "/" and "." components mean nothing, as for tar(1). Throws Error for ".." and for names
 // that no file system takes.
 LayerPath parse_layer_path(const std::string& path);
+// The same where no name means anything but itself: a root or an entry.
+LayerPath parse_plain_path(const std::string& path);
 
 }  // namespace pcompose::engine

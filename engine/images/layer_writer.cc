@@ -97,7 +97,7 @@ std::optional<WrittenFile> LayerWriter::add(const TarEntry& entry,
                                             const std::function<bool(TarData&)>& next_piece) {
   if (++entries_ > limits_.entries)
     throw Error(fmt::format("the layer has more than {} entries", limits_.entries), EFBIG);
-  LayerPath path = parse_layer_path(entry.path);
+  LayerPath path = parse_(entry.path);
   written_.reset();
   try {
     add_any(entry, path, next_piece);
@@ -297,7 +297,7 @@ void LayerWriter::symlink(int parent, const TarEntry& entry, const std::string& 
 }
 
 void LayerWriter::hard_link(int parent, const TarEntry& entry, const LayerPath& path) {
-  LayerPath target = parse_layer_path(entry.target);
+  LayerPath target = parse_(entry.target);
   if (target.kind != LayerPathKind::entry) throw Error("a hard link to " + entry.target);
   if (target.str() == path.str()) return;
   Fd directory = target.parent.empty()

@@ -43,6 +43,9 @@ class LayerWriter {
   // `lost` (may be null) gets the bodies that no file of the layer has in the end.
   LayerWriter(int root, LayerLimits limits, Ownership ownership, LostBodies* lost = nullptr);
 
+  // No whiteouts: ".wh.x" is a file of that name. For what is copied into a container.
+  void take_names_as_they_are() { parse_ = &parse_plain_path; }
+
   // `next_piece` gives the data of a regular file. The last of several entries of one name wins; a
   // whiteout and an entry of the same name are both true: the entry hides what is below. Returns
   // the file that was written, where it was one. Throws Error naming the entry.
@@ -82,6 +85,7 @@ class LayerWriter {
   void describe_name(int parent, const TarEntry& entry, const std::string& name) const;
 
   int root_;
+  LayerPath (*parse_)(const std::string&) = &parse_layer_path;
   LostBodies* lost_;
   LayerLimits limits_;
   Ownership ownership_;

@@ -10,6 +10,7 @@
 
 #include "base/error.h"
 #include "engine/images/confine.h"
+#include "engine/images/copy_jobs.h"
 #include "engine/images/import.h"
 #include "engine/images/load.h"
 #include "engine/images/pull.h"
@@ -110,9 +111,27 @@ std::string import(Fd state, const Fd& /*report*/) {
   return report_line(import_image(std::move(source), request, layers, documents)) + report_done();
 }
 
+// The tar is where other jobs have the store.
+std::string pack(Fd stream, const Fd& /*report*/) {
+  CopyRequest request = read_copy_request(read_all(Fd(kRequestFd).get(), kMaxReportBytes));
+  Fd directory(kSecondFd);
+  confine({{}, {directory.get()}, Network::none});
+  copy_out(request, std::move(directory), std::move(stream));
+  return report_done();
+}
+
+std::string unpack(Fd stream, const Fd& /*report*/) {
+  CopyRequest request = read_copy_request(read_all(Fd(kRequestFd).get(), kMaxReportBytes));
+  Fd directory(kSecondFd);
+  confine({{directory.get()}, {}, Network::none});
+  copy_in(request, std::move(directory), std::move(stream));
+  return report_done();
+}
+
 using Job = std::string (*)(Fd state, const Fd& report);
 constexpr std::pair<std::string_view, Job> kJobs[] = {
-    {"load", load}, {"pull", pull}, {"push", push}, {"save", save}, {"import", import}};
+    {"load", load},     {"pull", pull}, {"push", push},    {"save", save},
+    {"import", import}, {"pack", pack}, {"unpack", unpack}};
 
 Job find_job(std::string_view name) {
   for (const auto& [known, job] : kJobs) {

@@ -24,12 +24,20 @@ constexpr size_t kPiece = 256U << 10U;
 
 class TreeTar final : public ByteStream {
  public:
-  explicit TreeTar(Fd directory) : root_(std::move(directory)), archive_(::archive_write_new()) {
+  TreeTar(Fd directory, TreePart part)
+      : root_(std::move(directory)), part_(std::move(part)), archive_(::archive_write_new()) {
     if (!archive_) throw Error("libarchive does not start");
     ::archive_write_set_format_pax_restricted(archive_.get());
     ::archive_write_set_bytes_per_block(archive_.get(), 0);
     ::archive_write_open2(archive_.get(), this, nullptr, &TreeTar::take, nullptr, nullptr);
-    list("");
+    struct stat status{};
+    if (::fstat(root_.get(), &status) != 0) throw Error::from_errno("fstat");
+    device_ = status.st_dev;
+    if (part_.name.empty()) {
+      list("");
+    } else {
+      left_.push_back(part_.name);
+    }
   }
 
   std::string_view next() override {
@@ -59,8 +67,13 @@ class TreeTar final : public ByteStream {
   void begin(const std::string& path);
   void attributes(archive_entry* entry, const Fd& parent, const std::string& name);
   void copy_body();
+  [[nodiscard]] std::string shown(const std::string& path) const {
+    return part_.name.empty() ? path : part_.as + path.substr(part_.name.size());
+  }
 
   Fd root_;
+  TreePart part_;
+  dev_t device_ = 0;
   std::unique_ptr<archive, Free> archive_;
   std::string out_;
   std::vector<std::string> left_;  // paths, the next one last
@@ -120,7 +133,7 @@ void TreeTar::begin(const std::string& path) {
   if (S_ISSOCK(status.st_mode)) return;
   std::unique_ptr<archive_entry, Free> entry(::archive_entry_new());
   ::archive_entry_copy_stat(entry.get(), &status);
-  ::archive_entry_copy_pathname(entry.get(), path.c_str());
+  ::archive_entry_copy_pathname(entry.get(), shown(path).c_str());
   if (S_ISREG(status.st_mode) || S_ISDIR(status.st_mode)) attributes(entry.get(), parent, name);
   if (S_ISLNK(status.st_mode)) {
     char target[PATH_MAX + 1] = {};
@@ -132,11 +145,11 @@ void TreeTar::begin(const std::string& path) {
   if (!S_ISDIR(status.st_mode) && status.st_nlink > 1) {
     auto [known, added] = linked_.try_emplace({status.st_dev, status.st_ino}, path);
     fresh = added;
-    if (!added) ::archive_entry_copy_hardlink(entry.get(), known->second.c_str());
+    if (!added) ::archive_entry_copy_hardlink(entry.get(), shown(known->second).c_str());
   }
   if (!S_ISREG(status.st_mode) || !fresh) ::archive_entry_set_size(entry.get(), 0);
   check(::archive_write_header(archive_.get(), entry.get()));
-  if (S_ISDIR(status.st_mode)) list(path);
+  if (S_ISDIR(status.st_mode) && (!part_.one_file_system || status.st_dev == device_)) list(path);
   if (!S_ISREG(status.st_mode) || !fresh) return;
   body_ = open_at(parent.get(), name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
   body_left_ = static_cast<uint64_t>(status.st_size);
@@ -156,7 +169,11 @@ void TreeTar::copy_body() {
 }  // namespace
 
 std::unique_ptr<ByteStream> tar_of_tree(Fd directory) {
-  return std::make_unique<TreeTar>(std::move(directory));
+  return std::make_unique<TreeTar>(std::move(directory), TreePart{});
+}
+
+std::unique_ptr<ByteStream> tar_of_part(Fd directory, TreePart part) {
+  return std::make_unique<TreeTar>(std::move(directory), std::move(part));
 }
 
 }  // namespace pcompose::engine

@@ -14,4 +14,13 @@ namespace pcompose::engine {
 // file changes its length meanwhile.
 std::unique_ptr<ByteStream> tar_of_tree(Fd directory);
 
+// What of a directory goes into the tar, and what it is called there.
+struct TreePart {
+  std::string name;              // a name in the directory; "" is all that is in it
+  std::string as;                // instead of `name`; "" with an empty name only
+  bool one_file_system = false;  // what is mounted beneath is an empty directory
+};
+// As tar_of_tree().
+std::unique_ptr<ByteStream> tar_of_part(Fd directory, TreePart part);
+
 }  // namespace pcompose::engine

@@ -13,8 +13,12 @@ Task<> OutputPump::pump(Stream stream) {
   auto& fifo = fifo_[static_cast<unsigned>(stream)];
   auto executor = co_await asio::this_coro::executor;
   for (;;) {
+    uint64_t before = staging_.staged(stream);
     Absorbed absorbed = staging_.absorb(stream, fifo.native_handle());
+    std::string heard;
+    if (listener_ && absorbed == Absorbed::some) heard = staging_.staged_from(stream, before);
     staging_.write_log(stream, absorbed == Absorbed::end ? Tail::final : Tail::open);
+    if (!heard.empty()) co_await listener_(stream, std::move(heard));
     if (absorbed == Absorbed::end) co_return;
     if (absorbed == Absorbed::some) {
       // A chunk a turn: a container that prints without end must not hold up the others.

@@ -1,6 +1,7 @@
 // Keeps a container's output moving from its FIFOs to its log.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -22,11 +23,17 @@ class OutputPump {
   // read stays staged.
   Task<> run();
 
+  // Gets every byte from now on besides the log, stream by stream; what it waits for, the container
+  // waits for. Empty: nobody.
+  using Listener = std::function<Task<>(Stream stream, std::string bytes)>;
+  void listen(Listener listener) { listener_ = std::move(listener); }
+
  private:
   Task<> pump(Stream stream);
 
   Staging staging_;
   asio::posix::stream_descriptor fifo_[2];
+  Listener listener_;
 };
 
 }  // namespace pcompose::engine

@@ -122,6 +122,15 @@ uint64_t Staging::staged(Stream stream) const {
   return static_cast<uint64_t>(st.st_size);
 }
 
+std::string Staging::staged_from(Stream stream, uint64_t from) const {
+  std::string text(staged(stream) - from, '\0');
+  int file = stage_[index(stream)][current().mark[index(stream)].file].get();
+  ssize_t n = ::pread(file, text.data(), text.size(), static_cast<off_t>(from));
+  if (n != static_cast<ssize_t>(text.size()))
+    throw Error("a staging file lost bytes", n < 0 ? errno : EIO);
+  return text;
+}
+
 Absorbed Staging::absorb(Stream stream, int fifo) {
   Slot slot = current();
   auto size = static_cast<loff_t>(staged(stream));

@@ -39,6 +39,10 @@ class Staging {
 
   // Moves what the FIFO holds into the staging file, at most one chunk.
   Absorbed absorb(Stream stream, int fifo);
+  // How many bytes are staged, and those from `from` on: what the last absorb() added. Before
+  // write_log(), which may begin anew.
+  [[nodiscard]] uint64_t staged(Stream stream) const;
+  [[nodiscard]] std::string staged_from(Stream stream, uint64_t from) const;
   // Formats whole staged lines to the log. With Tail::final also the rest of a line that will not
   // be completed.
   void write_log(Stream stream, Tail tail);
@@ -52,7 +56,6 @@ class Staging {
   struct Header;
   struct Slot;
   [[nodiscard]] Slot current() const;
-  [[nodiscard]] uint64_t staged(Stream stream) const;
   void commit(const Slot& next);
   void map_header(const std::string& directory);
   void format(Stream stream, uint64_t end, uint64_t time_ns, Tail tail);

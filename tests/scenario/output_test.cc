@@ -74,5 +74,12 @@ TEST_F(OutputTest, ALogDriverThatWeDoNotHaveIsNamed) {
       << up.err;
 }
 
+TEST_F(OutputTest, ATerminalIsLoggedWhileItIsOpen) {
+  compose(
+      "services:\n  w: {image: busybox, tty: true, command: sh -c 'echo terminal; sleep 1000'}\n");
+  expect(0, {"up", "-d"});
+  ASSERT_TRUE(eventually([&] { return lines("w").size() == 1; }));
+}
+
 }  // namespace
 }  // namespace pcompose::test

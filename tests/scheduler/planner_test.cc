@@ -35,7 +35,7 @@ class PlannerTest : public testing::Test {
   ObservedContainer container(const std::string& service, Status status, int number = 1) {
     return {"id",         service, number, "shop-" + service + "-" + std::to_string(number),
             "h",          "i",     status, 0,
-            Health::none, ""};
+            Health::none, "",      false};
   }
   void everything_runs() {
     observed_.networks = {"shop_default"};
@@ -176,6 +176,51 @@ TEST_F(PlannerTest, StoppedContainersAreStarted) {
   observed_.containers[2].status = Status::exited;
   EXPECT_NE(up().find("start container shop-web-1 (stopped)"), std::string::npos);
   EXPECT_EQ(up().find("create container"), std::string::npos);
+}
+
+TEST_F(PlannerTest, RunStartsWhatTheServiceNeedsAndThenTheContainer) {
+  everything_runs();
+  observed_.containers.erase(observed_.containers.begin());
+  RunOptions options;
+  options.service = service("job");
+  options.service.container_name = "shop-job-run-1";
+  auto run = [&] { return plan_run(project_, desired_, observed_, options).str(); };
+  EXPECT_EQ(run(),
+            "0 create container shop-db-1 (new)\n"
+            "1 prepare container shop-db-1 (new) after 0\n"
+            "2 start container shop-db-1 (new) after 1\n"
+            "3 create container shop-job-run-1 (run)\n"
+            "4 prepare container shop-job-run-1 (run) after 3\n"
+            "5 wait until db has become healthy (needed by job) after 2\n"
+            "6 start container shop-job-run-1 (run) after 4 5\n");
+  options.service.depends_on.clear();  // --no-deps
+  ObservedContainer made = container("job", Status::created);
+  made.name = "shop-job-run-1";
+  made.one_off = true;
+  observed_.containers.push_back(made);
+  EXPECT_EQ(run(),
+            "0 prepare container shop-job-run-1 (run)\n"
+            "1 start container shop-job-run-1 (run) after 0\n");
+  observed_.containers.back().status = Status::running;
+  EXPECT_THROW(run(), Error);
+}
+
+TEST_F(PlannerTest, WhatRunMadeIsForDownAndKillOnly) {
+  everything_runs();
+  ObservedContainer made = container("web", Status::running);
+  made.name = "shop-web-run-1";
+  made.one_off = true;
+  observed_.containers.push_back(made);
+  EXPECT_EQ(up(), "");
+  EXPECT_EQ(plan_stop(project_, observed_, {"web"}).nodes.size(), 1U);
+  EXPECT_EQ(plan_pause(observed_, {"web"}).nodes.size(), 1U);
+  EXPECT_EQ(plan_restart(project_, observed_, {"web"}, true).nodes.size(), 3U);
+  EXPECT_EQ(plan_kill(observed_, {"web"}, 9).nodes.size(), 2U);
+  EXPECT_NE(plan_down(project_, observed_, {}).str().find("remove container shop-web-run-1"),
+            std::string::npos);
+  observed_.containers.back().status = Status::exited;
+  options_.remove_orphans = true;
+  EXPECT_EQ(up(), "0 remove container shop-web-run-1 (orphan)\n");
 }
 
 TEST_F(PlannerTest, SurplusReplicasGo) {

@@ -1,0 +1,185 @@
+#include "scheduler/container_files.h"
+
+#include <cerrno>
+#include <fcntl.h>
+#include <filesystem>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <climits>
+
+#include "base/error.h"
+#include "base/pidfd.h"
+#include "engine/copy.h"
+#include "engine/images.h"
+#include "engine/merged_layers.h"
+
+namespace pcompose::scheduler {
+namespace {
+
+constexpr int kMostLinks = 40;  // path_resolution(7)
+
+struct Split {
+  std::string parent, name;  // name "" for "/", "." and ".."
+};
+
+Split split(std::string path) {
+  while (path.size() > 1 && path.ends_with('/')) path.pop_back();
+  size_t slash = path.rfind('/');
+  Split out{slash == std::string::npos ? "." : path.substr(0, slash + 1),
+            path.substr(slash == std::string::npos ? 0 : slash + 1)};
+  if (out.name == "." || out.name == "..") out = {path, ""};
+  return out;
+}
+
+bool is_directory(const Fd& fd) {
+  struct stat status{};
+  return ::fstat(fd.get(), &status) == 0 && S_ISDIR(status.st_mode);
+}
+
+std::string link_target(const Fd& link) {
+  char text[PATH_MAX + 1] = {};
+  // An O_PATH descriptor of the link itself: readlinkat(2).
+  if (::readlinkat(link.get(), "", text, PATH_MAX) < 0) throw Error::from_errno("readlink");
+  return text;
+}
+
+// The layers of a container that does not run, to read and to write. Its supervisor may start it
+// meanwhile: what is written then may come too late for it.
+Fd open_layers(const Roots& roots, const ContainerRow& row) {
+  std::string state = roots.state + "/containers/" + row.id;
+  std::string copied = state + "/root";
+  if (std::filesystem::exists(copied)) return open_file(copied, O_PATH | O_DIRECTORY);
+  if (roots.rootless) {
+    throw Error("container " + row.name + " does not run, and only root can open its layers")
+        .hint("start it, and copy then");
+  }
+  Database db(roots.database());
+  engine::ImageStore images(db, roots);
+  auto image = images.by_id(row.image_id);
+  if (!image) throw Error("the image of container " + row.name + " is gone");
+  return engine::open_writable_layers(images.links_directory(), image->layers, state + "/upper",
+                                      state + "/work");
+}
+
+}  // namespace
+
+CopySide CopySide::container(const Roots& roots, const ContainerRow& row, std::string path) {
+  bool runs = row.status == Status::running || row.status == Status::paused;
+  if (!runs) return {open_layers(roots, row), std::move(path), true};
+  Fd root = open_file("/proc/" + std::to_string(row.pid) + "/root", O_PATH | O_DIRECTORY);
+  // The pid may have become another's before it was opened, and not after.
+  if (process_start_time(row.pid) != row.pid_start)
+    throw Error("container " + row.name + " has just ended").hint("try again");
+  return {std::move(root), std::move(path), true};
+}
+
+CopySide CopySide::host(std::string path) { return {Fd(), std::move(path), false}; }
+
+bool CopySide::means_content() const { return path_ == "." || path_.ends_with("/."); }
+
+// nullopt where there is nothing of that name.
+std::optional<Fd> CopySide::find(const std::string& path, int flags) const {
+  try {
+    if (in_container_) return open_within(root_.get(), path, flags, Resolve::in_root);
+    return open_file(path, flags);
+  } catch (const Error& e) {
+    if (e.error_number() == ENOENT) return std::nullopt;
+    throw;
+  }
+}
+
+class Copier {
+ public:
+  // The directory that the source is in, and its name there.
+  static engine::CopySource source(const CopySide& side, FollowLink follow) {
+    std::string path = side.path_;
+    Fd found = existing(side, path, O_PATH | O_NOFOLLOW);
+    for (int links = 0; follow == FollowLink::yes && is_link(found); ++links) {
+      if (links == kMostLinks) throw Error(side.path_, ELOOP);
+      std::string target = link_target(found);
+      path = target.starts_with('/') ? target : split(path).parent + "/" + target;
+      found = existing(side, path, O_PATH | O_NOFOLLOW);
+    }
+    Split parts = split(path);
+    if (side.means_content() || parts.name.empty()) {
+      if (!is_directory(found)) throw Error(side.path_, ENOTDIR);
+      return {existing(side, path, O_RDONLY | O_DIRECTORY), "", "", false};
+    }
+    // A link that was followed keeps the name that was asked for.
+    return {existing(side, parts.parent, O_RDONLY | O_DIRECTORY), parts.name,
+            split(side.path_).name, false};
+  }
+
+  static Fd existing(const CopySide& side, const std::string& path, int flags) {
+    auto found = side.find(path, flags);
+    if (!found) throw Error("no such file: " + path);
+    return std::move(*found);
+  }
+
+  // Where it goes; `source.as` becomes the name it gets there.
+  static Fd target(const CopySide& side, engine::CopySource& source) {
+    auto there = side.find(side.path_, O_PATH);
+    if (there && is_directory(*there)) return existing(side, side.path_, O_RDONLY | O_DIRECTORY);
+    Split parts = split(side.path_);
+    bool tree = source.name.empty() || source_is_directory(source);
+    if (there && tree) throw Error("cannot copy a directory to the file " + side.path_);
+    if (!there && !tree && side.path_.ends_with('/'))
+      throw Error("the directory " + side.path_ + " does not exist");
+    Fd parent = existing(side, parts.parent, O_RDONLY | O_DIRECTORY);
+    if (!source.name.empty()) {
+      source.as = parts.name;
+      return parent;
+    }
+    // All that a directory holds goes into one that has to be made first.
+    if (::mkdirat(parent.get(), parts.name.c_str(), 0755) != 0 && errno != EEXIST)
+      throw Error::from_errno("make " + side.path_);
+    return open_at(parent.get(), parts.name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+  }
+
+  static engine::CopyTarget owned(const CopySide& side, Fd directory, KeepOwners keep) {
+    engine::CopyTarget out{std::move(directory)};
+    if (keep == KeepOwners::yes) out.owners = engine::Owners::keep;
+    if (side.in_container_ || Roots::from_environment().rootless) return out;
+    out.uid = ::geteuid();
+    out.gid = ::getegid();
+    return out;
+  }
+
+ private:
+  static bool is_link(const Fd& fd) {
+    struct stat status{};
+    return ::fstat(fd.get(), &status) == 0 && S_ISLNK(status.st_mode);
+  }
+  static bool source_is_directory(const engine::CopySource& source) {
+    struct stat status{};
+    return ::fstatat(source.directory.get(), source.name.c_str(), &status, AT_SYMLINK_NOFOLLOW) ==
+               0 &&
+           S_ISDIR(status.st_mode);
+  }
+};
+
+void copy_files(const Roots& roots, const CopySide& source, const CopySide& target,
+                FollowLink follow, KeepOwners owners) {
+  engine::CopySource from = Copier::source(source, follow);
+  Fd directory = Copier::target(target, from);
+  engine::copy(roots, from, Copier::owned(target, std::move(directory), owners));
+}
+
+void copy_files_to(const Roots& roots, const CopySide& source, int stream, FollowLink follow) {
+  engine::copy_to_stream(roots, Copier::source(source, follow), stream);
+}
+
+void export_container(const Roots& roots, const ContainerRow& row, int stream) {
+  CopySide whole = CopySide::container(roots, row, "/");
+  engine::CopySource source = Copier::source(whole, FollowLink::no);
+  source.one_file_system = true;
+  engine::copy_to_stream(roots, source, stream);
+}
+
+void copy_files_from(const Roots& roots, int stream, const CopySide& target, KeepOwners owners) {
+  Fd directory = Copier::existing(target, target.path(), O_RDONLY | O_DIRECTORY);
+  engine::copy_from_stream(roots, stream, Copier::owned(target, std::move(directory), owners));
+}
+
+}  // namespace pcompose::scheduler

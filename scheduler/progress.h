@@ -1,0 +1,21 @@
+// Where a command's lines of progress go.
+#pragma once
+
+#include "base/json.h"
+
+namespace pcompose::scheduler {
+
+// Takes the lines of progress of one command.
+class ProgressSink {
+ public:
+  virtual ~ProgressSink() = default;
+  virtual void line(const json::object& event) = 0;
+};
+
+// Nobody wants to know.
+class Silence final : public ProgressSink {
+ public:
+  void line(const json::object& /*event*/) override {}
+};
+
+}  // namespace pcompose::scheduler
