@@ -67,7 +67,7 @@ TEST(Errors, Table) {
       {"services: {a: {image: x, depends_on: {b: {condition: ready}}}, b: {image: x}}\n",
        "compose.yaml:1:54: services.a.depends_on.b.condition: must be one of: service_started "
        "service_healthy "
-       "service_completed_successfully; this is \"ready\""},
+       "service_completed_successfully service_listening; this is \"ready\""},
       {"services: {a: {image: x, restart: sometimes}}\n",
        "compose.yaml:1:35: services.a.restart: \"sometimes\" is none of no, always, "
        "unless-stopped, on-failure, "
