@@ -5,6 +5,7 @@
 #include <array>
 #include <charconv>
 #include <map>
+#include <unordered_set>
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -117,11 +118,20 @@ class Checker {
     }
   }
 
+  // Whether a top-level mapping holds the name. A set a kind: a file's thousand services would be
+  // searched for as many times.
+  [[nodiscard]] bool is_defined(std::string_view kind, std::string_view name) {
+    auto [it, fresh] = defined_.try_emplace(kind);
+    if (fresh) {
+      for (const Entry& entry : entries_of(root_, kind)) it->second.insert(entry.key);
+    }
+    return it->second.contains(name);
+  }
+
   // `what` is undefined unless a top-level mapping of that name holds it.
   void reference(std::string_view kind, const std::string& name, const OriginPtr& origin,
                  const std::string& path) {
-    const Node* defined = root_.find(kind);
-    if (defined != nullptr && defined->find(name) != nullptr) return;
+    if (is_defined(kind, name)) return;
     if (diagnostics_.failed_at(std::string(kind))) return;
     std::string_view one = kind.substr(0, kind.size() - 1);
     error(origin, path,
@@ -160,8 +170,7 @@ class Checker {
 
   void dependencies(const Node& service, const std::string& path) {
     for (const Entry& entry : entries_of(service, "depends_on")) {
-      if (root_.find("services")->find(entry.key) != nullptr || !entry.value.flag("required"))
-        continue;
+      if (is_defined("services", entry.key) || !entry.value.flag("required")) continue;
       std::string at = below(below(path, "depends_on"), entry.key);
       std::string name = path.substr(path.find('.') + 1);
       const Node* off = disabled_.find(entry.key);
@@ -335,6 +344,7 @@ class Checker {
 
   const Node& root_;
   const Node& disabled_;
+  std::map<std::string_view, std::unordered_set<std::string_view>> defined_;  // by kind
   Diagnostics& diagnostics_;
   std::map<std::string, std::string> container_names_;
 };
