@@ -55,8 +55,8 @@ class VolumeStore {
 // A detached mount of `path` (open_tree(2) with OPEN_TREE_CLONE): what a container gets. Throws
 // Error naming it.
 Fd mount_tree(const std::string& path);
-// The same of `subpath` beneath it, a directory or a file; no link leads out of `path`. Throws Error
-// where there is none.
+// The same of `subpath` beneath it, a directory or a file; no link leads out of `path`. Throws
+// Error where there is none.
 Fd mount_subtree(const std::string& path, const std::string& subpath, bool* is_file);
 
 // A mount by the options of docker's local driver: `type`, `o` and `device`; with `o: bind` a bind
