@@ -3,6 +3,7 @@
 #include <fcntl.h>
 
 #include <boost/asio/experimental/awaitable_operators.hpp>
+#include <spdlog/spdlog.h>
 
 #include "base/error.h"
 #include "scheduler/replica.h"
@@ -129,7 +130,11 @@ Task<> Replica::watch() {
     break;
   }
   if (row_.status == Status::restarting) set_status(Status::exited);
-  co_await context_.leave_network(*this);
+  try {
+    co_await context_.leave_network(*this);
+  } catch (const Error& e) {
+    spdlog::error("{}: its network is left behind: {}", row_.name, e.what());
+  }
   watched_ = false;  // who waits in stop() may make its network anew now
   changed_.pulse();
   context_.changed();
