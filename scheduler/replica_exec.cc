@@ -58,16 +58,18 @@ Task<std::shared_ptr<ExecProcess>> Replica::launch_beside(const engine::Plan& pl
   auto running = std::make_shared<ExecProcess>(context_.executor);
   running->name = "x/" + row_.short_id() + "/" + std::to_string(++execs_);
   watch_exec(running, told != nullptr);
+  // Before its start: a short one has ended before the answer is here.
+  if (told != nullptr) tell_exec(*told);
   try {
     auto launched = co_await context_.keeper->exec(running->name, plan);
     running->pidfd = Pidfd(std::move(launched.pidfd));
     running->terminal = std::move(launched.terminal);
-    if (told != nullptr) tell_exec(*told);
   } catch (const engine::LaunchError& e) {
     context_.exits.erase(running->name);
+    int code = launch::exit_code_of_exec(e.error_number());
+    if (told != nullptr) tell("exec_die", {{"exitCode", std::to_string(code)}});
     Error error("exec in " + row_.name + ": " + e.message());
-    if (e.op() == launch::OpCode::exec)
-      error.exit_code(launch::exit_code_of_exec(e.error_number()));
+    if (e.op() == launch::OpCode::exec) error.exit_code(code);
     throw error;
   }
   co_return running;
