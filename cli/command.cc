@@ -77,6 +77,12 @@ int report(const json::object& result) {
   return result.at("exit_code").to_number<int>();
 }
 
+void put_materials(json::object& body, const compose::Project& project) {
+  json::object values;
+  for (const auto& [name, value] : project.from_environment) values[name] = value;
+  if (!values.empty()) body["materials"] = std::move(values);
+}
+
 json::array to_array(const std::vector<std::string>& values) {
   json::array out;
   for (const std::string& v : values) out.emplace_back(v);

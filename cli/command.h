@@ -88,6 +88,9 @@ class Progress {
 // Prints the failure of a finished call; returns its exit code.
 int report(const json::object& result);
 
+// The values of secrets and configs that come from the environment, for a request.
+void put_materials(json::object& body, const compose::Project& project);
+
 json::array to_array(const std::vector<std::string>& values);
 
 }  // namespace pcompose::cli

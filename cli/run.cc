@@ -56,9 +56,7 @@ json::object request(const compose::Project& project, const compose::Service& se
                     {"remove", flags.remove},
                     {"remove_orphans", flags.remove_orphans},
                     {"dry_run", globals.dry_run}};
-  json::object values;
-  for (const auto& [name, value] : project.from_environment) values[name] = value;
-  if (!values.empty()) body["materials"] = std::move(values);
+  put_materials(body, project);
   winsize size{};
   if (service.tty && ::ioctl(STDIN_FILENO, TIOCGWINSZ, &size) == 0) {
     body["rows"] = size.ws_row;

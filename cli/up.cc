@@ -25,8 +25,7 @@ struct UpFlags {
   bool detach = false, wait = false, force_recreate = false, no_recreate = false, no_deps = false;
   bool rerun_jobs = false;
   bool remove_orphans = false, no_start = false, auto_ports = false, pod = false;
-  bool recreate_dependencies = false, new_volumes = false, build = false, no_build = false;
-  bool quiet_build = false, yes = false;
+  bool recreate_dependencies = false, new_volumes = false;
   std::vector<std::string> scales;  // S=N
   int timeout = -1, wait_timeout = -1;
   std::string pull;
@@ -92,9 +91,7 @@ json::object request(const compose::Project& project, const UpFlags& flags,
                     {"rerun_jobs", flags.rerun_jobs},
                     {"events", !flags.timeline.empty()},
                     {"dry_run", globals.dry_run}};
-  json::object values;
-  for (const auto& [name, value] : project.from_environment) values[name] = value;
-  if (!values.empty()) body["materials"] = std::move(values);
+  put_materials(body, project);
   if (flags.timeout >= 0) body["timeout"] = flags.timeout;
   if (flags.wait_timeout >= 0) body["wait_timeout"] = flags.wait_timeout;
   return body;
@@ -172,10 +169,10 @@ void add_create_options(CLI::App* c, UpFlags& flags) {
                             "Recreate containers even where nothing changed");
   c->add_flag("--no-recreate", flags.no_recreate, "Leave containers that exist as they are")
       ->excludes(force);
-  auto* build = c->add_flag("--build", flags.build, "Build images first, even where they exist");
-  c->add_flag("--no-build", flags.no_build, "Build no image, even where one is missing")
-      ->excludes(build);
-  c->add_flag("--quiet-build", flags.quiet_build, "Build without output");
+  // Services that have to be built are refused when the file is read.
+  auto* build = c->add_flag("--build")->description("Without effect: nothing can be built yet");
+  c->add_flag("--no-build")->description("Without effect: nothing is built")->excludes(build);
+  c->add_flag("--quiet-build")->description("Without effect: nothing is built");
   c->add_option("--pull", flags.pull, "always, missing, never or build, instead of the file's")
       ->check(CLI::IsMember({"always", "missing", "never", "build", "policy"}))
       ->transform([](const std::string& text) { return text == "policy" ? "" : text; });
@@ -184,7 +181,7 @@ void add_create_options(CLI::App* c, UpFlags& flags) {
               "Remove containers of services the file does not have");
   c->add_option("--scale", flags.scales, "S=N: so many containers of a service")
       ->allow_extra_args(false);
-  c->add_flag("-y,--yes,--y", flags.yes, "Never ask; nothing is asked");
+  c->add_flag("-y,--yes,--y")->description("Without effect: nothing is asked");
   c->add_option("services", flags.services, "Only these and what they depend on");
 }
 

@@ -13,7 +13,6 @@
 #include "base/error.h"
 #include "base/fd.h"
 #include "base/pidfd.h"
-#include "engine/runtime/control_group.h"
 #include "engine/runtime/device_rules.h"
 
 namespace pcompose::engine {
@@ -58,36 +57,27 @@ std::string read_or_empty(const std::string& path) {
   }
 }
 
+bool controls(const runtime::Hierarchy& h, const char* controller) {
+  return std::ranges::find(h.controllers, controller) != h.controllers.end();
+}
+
 }  // namespace
 
-std::vector<CgroupHierarchy> parse_cgroup_mounts(const std::string& mountinfo) {
+std::vector<runtime::Hierarchy> joined_hierarchies(const std::string& mountinfo) {
   static const std::set<std::string> kWanted = {"cpu",     "cpuacct", "memory", "pids",
                                                 "devices", "blkio",   "freezer"};
-  std::vector<CgroupHierarchy> out;
-  std::istringstream lines(mountinfo);
-  for (std::string line; std::getline(lines, line);) {
-    size_t dash = line.find(" - ");
-    if (dash == std::string::npos) continue;
-    std::istringstream front(line.substr(0, dash)), back(line.substr(dash + 3));
-    std::string skip, mount, type, source, options;
-    front >> skip >> skip >> skip >> skip >> mount;
-    back >> type >> source >> options;
-    if (type == "cgroup2") out.push_back({mount, "", true});
-    if (type != "cgroup") continue;
-    std::istringstream words(options);
-    for (std::string word; std::getline(words, word, ',');) {
-      if (!kWanted.contains(word)) continue;
-      out.push_back({mount, word, false});
-      break;  // cpu and cpuacct may share one mount
-    }
-  }
+  auto out = runtime::parse_hierarchies(mountinfo);
+  std::erase_if(out, [](const runtime::Hierarchy& h) {
+    return !h.v2 && std::ranges::none_of(h.controllers,
+                                         [](const auto& name) { return kWanted.contains(name); });
+  });
   return out;
 }
 
-Cgroups::Cgroups(std::string tag, Owner owner) : tag_(std::move(tag)), owner_(owner) {
+Cgroups::Cgroups(const Roots& roots) : tag_(roots.tag), rootless_(roots.rootless) {
   std::string mounts = read_file("/proc/self/mountinfo");
-  hierarchies_ = parse_cgroup_mounts(mounts);
-  if (owner == Owner::user) {
+  hierarchies_ = joined_hierarchies(mounts);
+  if (rootless_) {
     keep_delegated(read_file("/proc/self/cgroup"));
   } else {
     for (const auto& h : runtime::parse_hierarchies(mounts)) all_mounts_.push_back(h.mount);
@@ -96,39 +86,28 @@ Cgroups::Cgroups(std::string tag, Owner owner) : tag_(std::move(tag)), owner_(ow
 }
 
 DeviceRules Cgroups::find_device_rules() const {
-  auto is_v1 = [](const CgroupHierarchy& h) { return h.controllers == "devices"; };
+  auto is_v1 = [](const auto& h) { return controls(h, "devices"); };
   if (std::ranges::any_of(hierarchies_, is_v1)) return DeviceRules::files;
-  bool v2 = std::ranges::any_of(hierarchies_, &CgroupHierarchy::v2);
+  bool v2 = std::ranges::any_of(hierarchies_, &runtime::Hierarchy::v2);
   // A user namespace keeps an ordinary user from devices, and from loading programs.
-  bool loads = v2 && owner_ == Owner::root && runtime::device_programs_load();
+  bool loads = v2 && !rootless_ && runtime::device_programs_load();
   return loads ? DeviceRules::program : DeviceRules::none;
 }
 
-// cgroups(7): "4:memory:/user.slice", "0::/user.slice" for v2.
 void Cgroups::keep_delegated(const std::string& own_groups) {
-  std::vector<CgroupHierarchy> ours;
-  std::istringstream lines(own_groups);
-  for (std::string line; std::getline(lines, line);) {
-    size_t first = line.find(':'), second = line.find(':', first + 1);
-    if (second == std::string::npos) continue;
-    std::string controllers = "," + line.substr(first + 1, second - first - 1) + ",";
-    for (CgroupHierarchy h : hierarchies_) {
-      bool same = h.v2 ? controllers == ",," : controllers.contains("," + h.controllers + ",");
-      std::string path = h.mount + line.substr(second + 1);
-      if (!same || ::access((path + "/cgroup.procs").c_str(), W_OK) != 0) continue;
-      h.mount = path;
-      all_mounts_.push_back(path);
-      ours.push_back(std::move(h));
-    }
-  }
-  hierarchies_ = std::move(ours);
+  std::erase_if(hierarchies_, [&](runtime::Hierarchy& h) {
+    std::string own = runtime::path_in_hierarchy(own_groups, h);
+    h.mount += own;
+    return own.empty() || ::access((h.mount + "/cgroup.procs").c_str(), W_OK) != 0;
+  });
+  for (const auto& h : hierarchies_) all_mounts_.push_back(h.mount);
 }
 
-std::string Cgroups::directory(const CgroupHierarchy& h, const std::string& container) const {
+std::string Cgroups::directory(const runtime::Hierarchy& h, const std::string& container) const {
   return h.mount + "/" + tag_ + (container.empty() ? "" : "/" + container);
 }
 
-void Cgroups::make_parent(const CgroupHierarchy& h) {
+void Cgroups::make_parent(const runtime::Hierarchy& h) {
   std::string path = directory(h, "");
   if (::mkdir(path.c_str(), 0755) != 0 && errno != EEXIST)
     throw Error::from_errno("make the cgroup " + path);
@@ -162,14 +141,14 @@ std::vector<std::string> Cgroups::make(const std::string& container,
       if (errno != ENOENT || attempt > 10) throw Error::from_errno("make the cgroup " + path);
       make_parent(h);
     }
-    if (h.controllers == "devices") write_device_rules(path, devices);
+    if (controls(h, "devices")) write_device_rules(path, devices);
     if (h.v2 && device_rules_ == DeviceRules::program) attach_device_rules(path, devices);
   }
   return procs(container);
 }
 
 std::vector<std::string> Cgroups::limit(const std::string& container, const Resources& resources) {
-  if (owner_ == Owner::user) {
+  if (rootless_) {
     throw Error("no controller of the control groups belongs to this user")
         .hint("run as root, take the limits away, or go on without: --limits=warn");
   }
@@ -229,7 +208,7 @@ void Cgroups::freeze(const std::string& container, Freeze freeze) {
     std::string path = directory(h, container);
     if (h.v2 && ::access((path + "/cgroup.freeze").c_str(), W_OK) == 0)
       return write_control(path + "/cgroup.freeze", stop ? "1" : "0");
-    if (h.controllers == "freezer")
+    if (controls(h, "freezer"))
       return write_control(path + "/freezer.state", stop ? "FROZEN" : "THAWED");
   }
   throw Error("no cgroup of this machine can freeze processes");
@@ -263,7 +242,7 @@ MemoryUse memory_use_in(const std::string& group, bool v2) {
 
 MemoryUse Cgroups::memory_use(const std::string& container) const {
   for (const auto& h : hierarchies_) {
-    if (h.controllers == "memory") return memory_use_in(directory(h, container), false);
+    if (controls(h, "memory")) return memory_use_in(directory(h, container), false);
   }
   for (const auto& h : hierarchies_) {
     if (h.v2) return memory_use_in(directory(h, container), true);

@@ -7,23 +7,18 @@
 #include <sys/types.h>
 #include <vector>
 
+#include "base/roots.h"
+#include "engine/runtime/control_group.h"
 #include "engine/spec.h"
 
 namespace pcompose::engine {
 
-// One mounted hierarchy that containers join.
-struct CgroupHierarchy {
-  std::string mount;        // /sys/fs/cgroup/memory
-  std::string controllers;  // v1: "memory"; v2: ""
-  bool v2 = false;
-};
-
-// The hierarchies of mountinfo (proc(5)); pure. v1's cpuset is left out: a new group there is empty
-// and takes no process until it is filled, which only a cpuset limit does.
-std::vector<CgroupHierarchy> parse_cgroup_mounts(const std::string& mountinfo);
+// The hierarchies of mountinfo (proc(5)) that every container joins; pure. v1's cpuset is left out:
+// a new group there is empty and takes no process until it is filled, which only a cpuset limit
+// does.
+std::vector<runtime::Hierarchy> joined_hierarchies(const std::string& mountinfo);
 
 enum class Freeze { no, yes };
-enum class Owner { root, user };
 // How a container is kept from devices: files of v1's devices hierarchy, a program on its v2 group.
 enum class DeviceRules { none, files, program };
 
@@ -38,7 +33,7 @@ class Cgroups {
  public:
   // Reads /proc/self/mountinfo. An ordinary user's groups are made beneath its own group, in the
   // hierarchies that were delegated to it; there may be none. Throws Error.
-  Cgroups(std::string tag, Owner owner);
+  explicit Cgroups(const Roots& roots);
 
   // Makes the container's groups and returns their cgroup.procs files, to be joined by its first
   // process. Where there are device rules the container may open Docker's devices (null, zero,
@@ -68,8 +63,9 @@ class Cgroups {
   [[nodiscard]] bool has_device_rules() const { return device_rules_ != DeviceRules::none; }
 
  private:
-  [[nodiscard]] std::string directory(const CgroupHierarchy& h, const std::string& container) const;
-  void make_parent(const CgroupHierarchy& h);
+  [[nodiscard]] std::string directory(const runtime::Hierarchy& h,
+                                      const std::string& container) const;
+  void make_parent(const runtime::Hierarchy& h);
   static void write_device_rules(const std::string& path, const std::vector<DeviceRule>& more);
   static void attach_device_rules(const std::string& path, const std::vector<DeviceRule>& more);
   [[nodiscard]] DeviceRules find_device_rules() const;
@@ -77,8 +73,8 @@ class Cgroups {
   void keep_delegated(const std::string& own_groups);
 
   std::string tag_;
-  Owner owner_;
-  std::vector<CgroupHierarchy> hierarchies_;
+  bool rootless_;
+  std::vector<runtime::Hierarchy> hierarchies_;
   std::vector<std::string> all_mounts_;
   DeviceRules device_rules_ = DeviceRules::none;
 };

@@ -67,16 +67,9 @@ void add_block_io(CgroupUsage& usage, const std::string& text) {
 CgroupUsage usage_of_groups(pid_t pid) {
   CgroupUsage usage;
   std::string groups = read_or_empty("/proc/" + std::to_string(pid) + "/cgroup");
-  for (const auto& h : parse_cgroup_mounts(read_file("/proc/self/mountinfo"))) {
-    // "4:cpu,cpuacct:/path", "0::/path" for v2: cgroups(7).
-    std::istringstream lines(groups);
-    for (std::string line; std::getline(lines, line);) {
-      size_t first = line.find(':'), second = line.find(':', first + 1);
-      if (second == std::string::npos) continue;
-      std::string controllers = "," + line.substr(first + 1, second - first - 1) + ",";
-      bool same = h.v2 ? controllers == ",," : controllers.contains("," + h.controllers + ",");
-      if (same) add(usage, h.mount + line.substr(second + 1));
-    }
+  for (const auto& h : joined_hierarchies(read_file("/proc/self/mountinfo"))) {
+    std::string path = runtime::path_in_hierarchy(groups, h);
+    if (!path.empty()) add(usage, h.mount + path);
   }
   return usage;
 }

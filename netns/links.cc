@@ -136,6 +136,7 @@ void Kernel::ensure_bridge(const BridgeSpec& spec) {
   if (spec.subnet6) give_bridge(spec, index, spec.gateway6, spec.subnet6->length);
   NetlinkBatch batch;
   put_up(batch, spec.name);
+  batch.put(IFLA_GROUP, uint32_t{0});  // one that delete_bridges() did not get to the end of
   int error = send_batch(route_.get(), batch);
   if (error != 0) throw Error("set the bridge " + spec.name + " up", error);
 }

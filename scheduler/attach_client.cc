@@ -1,9 +1,7 @@
 #include "scheduler/attach_client.h"
 
-#include <sys/socket.h>
-
 #include "base/error.h"
-#include "engine/launch/rights.h"
+#include "scheduler/passing.h"
 
 namespace pcompose::scheduler {
 namespace {
@@ -29,19 +27,7 @@ AttachConnection::AttachConnection(const ControlClient& client, const std::strin
 }
 
 bool AttachConnection::read(std::vector<AttachFrame>& frames) {
-  char block[65536];
-  iovec iov{block, sizeof block};
-  launch::RightsBuffer<1> control;
-  msghdr message{};
-  message.msg_iov = &iov;
-  message.msg_iovlen = 1;
-  expect_rights(message, control);
-  ssize_t n = ::recvmsg(socket_.get(), &message, MSG_CMSG_CLOEXEC);
-  if (n < 0 && errno == EINTR) return true;
-  if (n <= 0) return false;
-  int raw = -1;
-  if (launch::take_rights(message, &raw) == 1) input_ = Fd(raw);
-  buffer_.append(block, static_cast<size_t>(n));
+  if (!receive(socket_.get(), buffer_, input_)) return false;
   if (in_head_) {
     size_t end = buffer_.find("\r\n\r\n");
     if (end == std::string::npos) return true;

@@ -2,7 +2,7 @@
 
 #include <sys/socket.h>
 
-#include "engine/launch/rights.h"
+#include "scheduler/passing.h"
 
 namespace pcompose::scheduler {
 namespace {
@@ -19,14 +19,7 @@ std::string header(uint8_t kind, size_t length) {
 
 // As much as the socket takes; a descriptor goes with the first byte. False where it is gone.
 bool send_some(int socket, std::string& bytes, Fd& passed) {
-  iovec iov{bytes.data(), bytes.size()};
-  launch::RightsBuffer<1> control;
-  msghdr message{};
-  message.msg_iov = &iov;
-  message.msg_iovlen = 1;
-  int raw = passed.get();
-  attach_rights(message, control, &raw, passed ? 1 : 0);
-  ssize_t n = ::sendmsg(socket, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+  ssize_t n = send(socket, bytes, passed, MSG_DONTWAIT);
   if (n < 0) return errno == EAGAIN || errno == EINTR;
   passed.reset();
   bytes.erase(0, static_cast<size_t>(n));

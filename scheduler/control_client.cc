@@ -13,6 +13,7 @@
 #include "base/process.h"
 #include "engine/launch/rights.h"
 #include "engine/rootless/shared_namespaces.h"
+#include "scheduler/passing.h"
 
 namespace pcompose::scheduler {
 namespace {
@@ -109,28 +110,12 @@ class Lines {
         buffer_.erase(0, at + std::strlen(separator));
         return line;
       }
-      if (!fill()) return std::nullopt;
+      if (!receive(fd_, buffer_, passed)) return std::nullopt;
     }
   }
   Fd passed;
 
  private:
-  bool fill() {
-    char block[16384];
-    iovec iov{block, sizeof block};
-    launch::RightsBuffer<1> control;
-    msghdr m{};
-    m.msg_iov = &iov;
-    m.msg_iovlen = 1;
-    expect_rights(m, control);
-    ssize_t n = ::recvmsg(fd_, &m, MSG_CMSG_CLOEXEC);
-    if (n < 0 && errno == EINTR) return true;
-    if (n <= 0) return false;
-    int raw = -1;
-    if (launch::take_rights(m, &raw) == 1) passed = Fd(raw);
-    buffer_.append(block, static_cast<size_t>(n));
-    return true;
-  }
   int fd_;
   std::string buffer_;
 };

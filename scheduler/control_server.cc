@@ -11,6 +11,7 @@
 #include "base/error.h"
 #include "engine/launch/rights.h"
 #include "scheduler/attach_session.h"
+#include "scheduler/passing.h"
 #include "scheduler/supervisor.h"
 
 namespace pcompose::scheduler {
@@ -156,14 +157,7 @@ class Session {
 
   void send_line(const json::object& line, const Fd& fd) {
     std::string text = json::serialize(line) + "\n";
-    iovec iov{text.data(), text.size()};
-    launch::RightsBuffer<1> control;
-    msghdr message{};
-    message.msg_iov = &iov;
-    message.msg_iovlen = 1;
-    int raw = fd.get();
-    attach_rights(message, control, &raw, fd ? 1 : 0);
-    ::sendmsg(socket_.native_handle(), &message, MSG_NOSIGNAL);
+    static_cast<void>(send(socket_.native_handle(), text, fd, 0));  // it may have gone
   }
 
   Task<int> run_exec(const json::object& body, std::vector<Fd> stdio) {

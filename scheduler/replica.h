@@ -143,12 +143,12 @@ class Replica {
 
   // Pulses with every change of status or health.
   Event& changed() { return changed_; }
-  // While anybody waits for its health it is probed eagerly.
   [[nodiscard]] bool exposes_tcp() const {
     return !exposed_tcp_ports(service_, image_.config).empty();
   }
   // On one of those ports, beyond loopback. Tells of it the first time after a start.
   Task<bool> is_listening();
+  // While anybody waits for its health it is probed eagerly.
   void add_health_waiter();
   void remove_health_waiter();
 

@@ -38,8 +38,7 @@ Supervisor::Supervisor(asio::io_context& io, std::string project, Fd keeper_sock
       db_(context_.roots.database()),
       store_(db_, boot_id()),
       images_(db_, context_.roots),
-      cgroups_(context_.roots.tag,
-               context_.roots.rootless ? engine::Owner::user : engine::Owner::root),
+      cgroups_(context_.roots),
       shared_(context_.roots.rootless
                   ? std::optional(engine::SharedNamespaces::join(context_.roots))
                   : std::nullopt),

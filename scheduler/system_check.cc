@@ -57,7 +57,7 @@ void check_containers(const Roots& roots, StateStore& store, Faults& out) {
 void check_groups(const Roots& roots, const std::vector<ContainerRow>& rows, Faults& out) {
   std::set<std::string> known;
   for (const ContainerRow& row : rows) known.insert(row.short_id());
-  for (const auto& hierarchy : engine::parse_cgroup_mounts(read_file("/proc/self/mountinfo"))) {
+  for (const auto& hierarchy : engine::joined_hierarchies(read_file("/proc/self/mountinfo"))) {
     std::string parent = hierarchy.mount + "/" + roots.tag;
     for (const std::string& name : directories_in(parent)) {
       // A container's own; the keeper may have others.

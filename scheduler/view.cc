@@ -156,8 +156,7 @@ std::vector<VolumeView> view_volumes(const Roots& roots, const std::string& proj
 
 std::vector<pid_t> processes_of(const ContainerRow& row) {
   Roots roots = Roots::from_environment();
-  auto owner = roots.rootless ? engine::Owner::user : engine::Owner::root;
-  auto found = engine::Cgroups(roots.tag, owner).processes(row.short_id());
+  auto found = engine::Cgroups(roots).processes(row.short_id());
   return found.empty() ? engine::processes_in_namespace_of(row.pid) : found;
 }
 

@@ -6,7 +6,7 @@ namespace pcompose::engine {
 namespace {
 
 TEST(Cgroup, FindsHierarchiesOfAHybridHost) {
-  auto found = parse_cgroup_mounts(
+  auto found = joined_hierarchies(
       "30 24 0:26 / /sys/fs/cgroup/unified rw,nosuid - cgroup2 none rw\n"
       "31 24 0:27 / /sys/fs/cgroup/cpu,cpuacct rw shared:9 - cgroup cgroup rw,cpu,cpuacct\n"
       "32 24 0:28 / /sys/fs/cgroup/cpuset rw - cgroup cgroup rw,cpuset\n"
@@ -15,11 +15,11 @@ TEST(Cgroup, FindsHierarchiesOfAHybridHost) {
   ASSERT_EQ(found.size(), 3U);
   EXPECT_TRUE(found[0].v2);
   EXPECT_EQ(found[1].mount, "/sys/fs/cgroup/cpu,cpuacct");
-  EXPECT_EQ(found[2].controllers, "devices");
+  EXPECT_EQ(found[2].controllers, std::vector<std::string>{"devices"});
 }
 
 TEST(Cgroup, FindsTheOneHierarchyOfV2) {
-  auto found = parse_cgroup_mounts("25 1 0:22 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n");
+  auto found = joined_hierarchies("25 1 0:22 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n");
   ASSERT_EQ(found.size(), 1U);
   EXPECT_TRUE(found[0].v2);
 }
