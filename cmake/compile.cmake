@@ -50,10 +50,6 @@ function(pcompose_test name)
   set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests/bin)
   add_test(NAME ${name} COMMAND ${name})
   set_tests_properties(${name} PROPERTIES LABELS ${ARG_LABEL} TIMEOUT 300)
-  if(NOT ARG_LABEL STREQUAL "unit")
-    # They look at the whole machine (the leak census), so they run one after another.
-    set_tests_properties(${name} PROPERTIES RUN_SERIAL ON)
-  endif()
 endfunction()
 
 # pcompose_fuzz(NAME SOURCES... LINKS...): replays the seeds as a test in every build; with PCOMPOSE_FUZZ also

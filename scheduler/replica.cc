@@ -173,7 +173,11 @@ void Replica::take_in_orphan() {
   if (service_.network_mode == "host") return;
   network_ = open_file("/proc/" + std::to_string(row_.pid) + "/ns/net", O_RDONLY);
   context_.keeper->store(descriptor_name("net"), network_.get());
-  if (!shares_network()) context_.tasks->spawn(reopen_dns());
+}
+
+void Replica::resume_dns() {
+  if (dns_udp_ && dns_tcp_) return serve_dns();
+  if (network_ && !shares_network()) context_.tasks->spawn(reopen_dns());
 }
 
 Task<> Replica::reopen_dns() {

@@ -81,8 +81,9 @@ class Replica {
   Task<> remove();
   // Goes on with what runs since an earlier supervisor; a parked child is given up.
   void resume(Inherited inherited);
-  // Answers its name queries from now on.
-  void serve_dns();
+  // After resume(): answers its name queries from now on, on the sockets of before where they are
+  // still there.
+  void resume_dns();
   // Makes its namespace where it has none, for another container that is to live in it.
   Task<SharedNetwork> share_network();
   // Lives in the namespace of another container, or of the pod.
@@ -178,6 +179,7 @@ class Replica {
   Task<> find_host();
   Task<std::vector<netns::EndpointRow>> known_endpoints();
   Task<> reopen_dns();
+  void serve_dns();
   [[nodiscard]] bool runs_still() const;
   void take_in_orphan();
   void write_own_files();

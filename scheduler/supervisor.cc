@@ -286,7 +286,7 @@ Task<> Supervisor::run() {
   // Queries wait in the sockets until there is something to answer them from.
   names_stale_ = true;
   co_await refresh_names();
-  for (auto& [name, r] : replicas_) r->serve_dns();
+  for (auto& [name, r] : replicas_) r->resume_dns();
   if (pod_.is_there()) co_await pod_.share();  // reads its endpoints
   pod_.serve_dns();
   tasks_.spawn(keep_keeper());

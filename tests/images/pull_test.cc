@@ -114,7 +114,7 @@ TEST_F(PullTest, ACutConnectionIsTakenUpWhereItBroke) {
   registry.push(directory_ / "app", "app");
   int64_t size = 0;
   for (const auto& [digest, bytes] : blobs("app")) size += bytes;
-  for (unsigned seed = 1; seed <= 5; ++seed) {
+  for (unsigned seed = 1; seed <= 3; ++seed) {
     CutProxy proxy(registry.port(), 0, 1'500'000, 20, seed);
     ImageResult result = pull(fmt::format("127.0.0.1:{}/app", proxy.port()));
     ASSERT_EQ(result.outcome, Outcome::pulled) << result.error;

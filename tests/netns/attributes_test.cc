@@ -72,7 +72,7 @@ TEST_F(AttributesTest, WithoutIccContainersReachOnlyTheHost) {
   ReplicaNet b = make(replica("b", {"n1"}));
   EchoServer server(b.namespace_fd.get(), 80, "b");
   EchoServer host(-1, 9000, "host");
-  EXPECT_EQ(tcp_ask(a.namespace_fd.get(), b.endpoints[0].address->str(), 80), "");
+  EXPECT_EQ(tcp_ask(a.namespace_fd.get(), b.endpoints[0].address->str(), 80, kSilence), "");
   EXPECT_EQ(tcp_ask(a.namespace_fd.get(), n1.gateway.str(), 9000), "host 10.112.0.2");
 }
 

@@ -26,10 +26,11 @@ SocketAddress at(const std::string& address, uint16_t port) {
   return {Ip::parse(address).value(), port};
 }
 
-Fd connected(int type, const std::string& address, uint16_t port) {
+Fd connected(int type, const std::string& address, uint16_t port,
+             std::chrono::milliseconds patience) {
   int family = Ip::parse(address).value().v6() != nullptr ? AF_INET6 : AF_INET;
   Fd fd(::socket(family, type | SOCK_CLOEXEC, 0));
-  timeval limit{1, 0};
+  timeval limit{patience.count() / 1000, patience.count() % 1000 * 1000};
   ::setsockopt(fd.get(), SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
   ::setsockopt(fd.get(), SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
   SocketAddress to = at(address, port);
@@ -76,17 +77,19 @@ void add_default_route(int namespace_fd, const std::string& gateway) {
   });
 }
 
-std::string tcp_ask(int namespace_fd, const std::string& address, uint16_t port) {
+std::string tcp_ask(int namespace_fd, const std::string& address, uint16_t port,
+                    std::chrono::milliseconds patience) {
   std::string out;
-  in_namespace(namespace_fd, [&] { out = receive_text(connected(SOCK_STREAM, address, port)); });
+  in_namespace(namespace_fd,
+               [&] { out = receive_text(connected(SOCK_STREAM, address, port, patience)); });
   return out;
 }
 
 std::string udp_ask(int namespace_fd, const std::string& address, uint16_t port,
-                    const std::string& message) {
+                    const std::string& message, std::chrono::milliseconds patience) {
   std::string out;
   in_namespace(namespace_fd, [&] {
-    Fd fd = connected(SOCK_DGRAM, address, port);
+    Fd fd = connected(SOCK_DGRAM, address, port, patience);
     if (fd && ::send(fd.get(), message.data(), message.size(), 0) > 0) out = receive_text(fd);
   });
   return out;

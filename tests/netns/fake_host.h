@@ -2,6 +2,7 @@
 // machine is touched. For root.
 #pragma once
 
+#include <chrono>
 #include <functional>
 #include <memory>
 #include <string>
@@ -20,10 +21,14 @@ void in_namespace(int namespace_fd, const std::function<void()>& body);
 // What a container with NET_ADMIN may do.
 void add_default_route(int namespace_fd, const std::string& gateway);
 
-// What a blocking client in the namespace sees. "" on a refused or timed-out connection (2 s).
-std::string tcp_ask(int namespace_fd, const std::string& address, uint16_t port);
+// For an answer that has to come, on a machine with other work; and for one that must not.
+inline constexpr std::chrono::milliseconds kPatience{10'000}, kSilence{500};
+
+// What a blocking client in the namespace sees. "" on a refused or timed-out connection.
+std::string tcp_ask(int namespace_fd, const std::string& address, uint16_t port,
+                    std::chrono::milliseconds patience = kPatience);
 std::string udp_ask(int namespace_fd, const std::string& address, uint16_t port,
-                    const std::string& message);
+                    const std::string& message, std::chrono::milliseconds patience = kPatience);
 
 // Answers each client of a port in the namespace with "NAME PEER-ADDRESS" until it is destroyed.
 // TCP and UDP.

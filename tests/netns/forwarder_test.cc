@@ -88,7 +88,7 @@ TEST_F(ForwarderTest, ExplicitLoopbackOfIpv6) {
   EchoServer server(a.namespace_fd.get(), 80, "a");
   publish(published("a", "::1", 8080));
   EXPECT_EQ(tcp_ask(-1, "::1", 8080), "a 10.112.0.1");
-  EXPECT_EQ(tcp_ask(-1, "127.0.0.1", 8080), "");
+  EXPECT_EQ(tcp_ask(-1, "127.0.0.1", 8080, kSilence), "");
 }
 
 // Sends back what it gets until the client has no more.

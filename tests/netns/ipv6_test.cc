@@ -112,13 +112,13 @@ TEST_F(Ipv6Test, NetworksAreApartAndInternalOnesStayIn) {
   EchoServer server(b.namespace_fd.get(), 80, "b");
   EchoServer inner(c.namespace_fd.get(), 80, "c");
   EchoServer world(lan.fd(), 80, "world");
-  EXPECT_EQ(tcp_ask(a.namespace_fd.get(), v6(b), 80), "");
-  EXPECT_EQ(tcp_ask(a.namespace_fd.get(), v6(c), 80), "");
-  EXPECT_EQ(tcp_ask(lan.fd(), v6(b), 80), "") << "from outside";
-  EXPECT_EQ(tcp_ask(c.namespace_fd.get(), "fd77::2", 80), "") << "no default route";
+  EXPECT_EQ(tcp_ask(a.namespace_fd.get(), v6(b), 80, kSilence), "");
+  EXPECT_EQ(tcp_ask(a.namespace_fd.get(), v6(c), 80, kSilence), "");
+  EXPECT_EQ(tcp_ask(lan.fd(), v6(b), 80, kSilence), "") << "from outside";
+  EXPECT_EQ(tcp_ask(c.namespace_fd.get(), "fd77::2", 80, kSilence), "") << "no default route";
   add_default_route(c.namespace_fd.get(), in.gateway6.str());
-  EXPECT_EQ(tcp_ask(c.namespace_fd.get(), "fd77::2", 80), "") << "not even with one";
-  EXPECT_EQ(tcp_ask(c.namespace_fd.get(), v6(b), 80), "");
+  EXPECT_EQ(tcp_ask(c.namespace_fd.get(), "fd77::2", 80, kSilence), "") << "not even with one";
+  EXPECT_EQ(tcp_ask(c.namespace_fd.get(), v6(b), 80, kSilence), "");
 }
 
 TEST_F(Ipv6Test, PublishedPortsAreTranslated) {
@@ -139,9 +139,10 @@ TEST_F(Ipv6Test, PublishedPortsAreTranslated) {
   EXPECT_EQ(tcp_ask(b.namespace_fd.get(), n1.gateway6.str(), 8080), "a fd00:1::1") << "sibling";
   EXPECT_EQ(tcp_ask(a.namespace_fd.get(), n1.gateway6.str(), 8080), "a fd00:1::1") << "itself";
   EXPECT_EQ(tcp_ask(c.namespace_fd.get(), "fd00:2::1", 8080), "a fd00:2::2") << "other network";
-  EXPECT_EQ(tcp_ask(b.namespace_fd.get(), n1.gateway6.str(), 8081), "") << "another address";
+  EXPECT_EQ(tcp_ask(b.namespace_fd.get(), n1.gateway6.str(), 8081, kSilence), "")
+      << "another address";
   loop_.wait(networks_.unpublish({"id-a"}));
-  EXPECT_EQ(tcp_ask(lan.fd(), "fd77::1", 8080), "");
+  EXPECT_EQ(tcp_ask(lan.fd(), "fd77::1", 8080, kSilence), "");
 }
 
 TEST_F(Ipv6Test, ForwardingIsForUsAndTheRouterIsListenedTo) {
@@ -153,7 +154,8 @@ TEST_F(Ipv6Test, ForwardingIsForUsAndTheRouterIsListenedTo) {
   ensure(dual("n1"));
   EXPECT_EQ(read_sysctl("net/ipv6/conf/all/forwarding"), "1");
   EXPECT_EQ(read_sysctl("net/ipv6/conf/lan0/accept_ra"), "2");
-  EXPECT_EQ(tcp_ask(lan1.fd(), "fd77::2", 80), "") << "the host did not forward before us";
+  EXPECT_EQ(tcp_ask(lan1.fd(), "fd77::2", 80, kSilence), "")
+      << "the host did not forward before us";
   loop_.wait(networks_.remove_network("n1"));
   EXPECT_EQ(read_sysctl("net/ipv6/conf/lan0/accept_ra"), "1");
 }

@@ -59,7 +59,7 @@ TEST_F(KernelTest, NamespaceHasLoopbackUpAndIpv6Off) {
   EXPECT_EQ(standard, "1");
   EXPECT_EQ(groups, "0\t2147483647");
   EXPECT_EQ(ports, "0");
-  EXPECT_EQ(tcp_ask(made.fd.get(), "127.0.0.1", 1), "");
+  EXPECT_EQ(tcp_ask(made.fd.get(), "127.0.0.1", 1, kSilence), "");
 }
 
 TEST_F(KernelTest, BridgedNamespacesReachEachOther) {
@@ -114,7 +114,7 @@ TEST_F(KernelTest, DnsSocketsHearPort53AndLeaveItToTheApplication) {
   EXPECT_TRUE(second_udp);
   in_namespace(a.fd.get(), [&] {
     EXPECT_EQ(udp_ask(-1, "127.0.0.1", 53, "x"), "own 127.0.0.1");
-    EXPECT_EQ(udp_ask(-1, "127.0.0.11", 53, "hello"), "");
+    EXPECT_EQ(udp_ask(-1, "127.0.0.11", 53, "hello", kSilence), "");
   });
   std::array<char, 16> buffer;
   EXPECT_EQ(::recv(second_udp.get(), buffer.data(), buffer.size(), MSG_DONTWAIT), 5);

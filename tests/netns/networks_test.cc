@@ -64,7 +64,7 @@ TEST_F(NetworksTest, ContainersOfANetworkReachEachOtherAndNoOther) {
   EchoServer d(made[3].namespace_fd.get(), 80, "d");
   EXPECT_EQ(made[1].endpoints[0].address->str(), "10.112.0.3");
   EXPECT_EQ(tcp_ask(a, "10.112.0.3", 80), "b 10.112.0.2");
-  EXPECT_EQ(tcp_ask(c, "10.112.0.3", 80), "") << "another network";
+  EXPECT_EQ(tcp_ask(c, "10.112.0.3", 80, kSilence), "") << "another network";
   EXPECT_EQ(tcp_ask(c, made[3].endpoints[1].address->str(), 80), "d 10.112.4.2");
   EXPECT_EQ(made[3].endpoints[1].interface, "eth1");
 }
@@ -103,7 +103,7 @@ TEST_F(NetworksTest, PublishedPorts) {
   EXPECT_EQ(udp_ask(-1, "127.0.0.1", 8080, "x"), "a 10.112.0.1");
   EXPECT_EQ(tcp_ask(-1, "127.0.0.1", 8081), "a 10.112.0.1");
   EXPECT_EQ(tcp_ask(-1, n1.gateway.str(), 8080), "a 10.112.0.1");
-  EXPECT_EQ(tcp_ask(-1, n1.gateway.str(), 8081), "") << "published on 127.0.0.1 only";
+  EXPECT_EQ(tcp_ask(-1, n1.gateway.str(), 8081, kSilence), "") << "published on 127.0.0.1 only";
   EXPECT_EQ(tcp_ask(made[1].namespace_fd.get(), n1.gateway.str(), 8080), "a 10.112.0.1")
       << "sibling";
   EXPECT_EQ(tcp_ask(made[0].namespace_fd.get(), n1.gateway.str(), 8080), "a 10.112.0.1")
@@ -111,7 +111,7 @@ TEST_F(NetworksTest, PublishedPorts) {
   EXPECT_EQ(tcp_ask(made[2].namespace_fd.get(), "10.112.4.1", 8080), "a 10.112.4.2")
       << "other network";
   EXPECT_TRUE(loop_.wait(networks_.unpublish({"id-a"})).empty());
-  EXPECT_EQ(tcp_ask(-1, "127.0.0.1", 8080), "");
+  EXPECT_EQ(tcp_ask(-1, "127.0.0.1", 8080, kSilence), "");
   EXPECT_TRUE(loop_.wait(networks_.ports()).empty());
 }
 
@@ -120,7 +120,7 @@ TEST_F(NetworksTest, TheHostsLoopbackIsOutOfReach) {
   ReplicaNet a = loop_.wait(networks_.make_replica(replica("a", {"n1"})));
   EchoServer host(-1, 9000, "host");
   EXPECT_EQ(tcp_ask(a.namespace_fd.get(), n1.gateway.str(), 9000), "host 10.112.0.2");
-  EXPECT_EQ(tcp_ask(a.namespace_fd.get(), "127.0.0.1", 9000), "");
+  EXPECT_EQ(tcp_ask(a.namespace_fd.get(), "127.0.0.1", 9000, kSilence), "");
 }
 
 TEST_F(NetworksTest, OutsideComesInByPublishedPortsOnlyAndInternalNetworksStayIn) {
@@ -134,12 +134,12 @@ TEST_F(NetworksTest, OutsideComesInByPublishedPortsOnlyAndInternalNetworksStayIn
   EchoServer world(lan.fd(), 80, "world");
   loop_.wait(networks_.publish({published("a", "", 8080)}));
   EXPECT_EQ(tcp_ask(lan.fd(), "192.168.7.1", 8080), "a 192.168.7.2") << "the client's address";
-  EXPECT_EQ(tcp_ask(lan.fd(), "10.112.0.2", 80), "");
+  EXPECT_EQ(tcp_ask(lan.fd(), "10.112.0.2", 80, kSilence), "");
   EXPECT_EQ(tcp_ask(made[0].namespace_fd.get(), "192.168.7.2", 80), "world 192.168.7.1");
-  EXPECT_EQ(tcp_ask(inside, "192.168.7.2", 80), "") << "no default route";
+  EXPECT_EQ(tcp_ask(inside, "192.168.7.2", 80, kSilence), "") << "no default route";
   add_default_route(inside, in.gateway.str());
   add_default_route(lan.fd(), "192.168.7.1");  // so that only our rule is in the way
-  EXPECT_EQ(tcp_ask(inside, "192.168.7.2", 80), "") << "not even with one";
+  EXPECT_EQ(tcp_ask(inside, "192.168.7.2", 80, kSilence), "") << "not even with one";
   EXPECT_EQ(tcp_ask(inside, in.gateway.str(), 8080), "a " + made[1].endpoints[0].address->str());
 }
 
@@ -150,7 +150,8 @@ TEST_F(NetworksTest, ForwardingIsForUsAndForWhoComesLater) {
   EchoServer server(lan0.fd(), 80, "lan0");
   loop_.wait(networks_.ensure_network(network("n1")));
   EXPECT_EQ(read_sysctl("net/ipv4/ip_forward"), "1");
-  EXPECT_EQ(tcp_ask(lan1.fd(), "192.168.7.2", 80), "") << "the host did not forward before us";
+  EXPECT_EQ(tcp_ask(lan1.fd(), "192.168.7.2", 80, kSilence), "")
+      << "the host did not forward before us";
   {
     Lan later(kernel, "lan2", "192.168.9.1", "192.168.9.2");
     EXPECT_EQ(tcp_ask(later.fd(), "192.168.7.2", 80), "lan0 192.168.9.2");
@@ -163,7 +164,7 @@ TEST_F(NetworksTest, AFlushedRulesetIsPutBack) {
   EchoServer server(a.namespace_fd.get(), 80, "a");
   loop_.wait(networks_.publish({published("a", "", 8080)}));
   Firewall(roots_.tag).remove_table();
-  EXPECT_EQ(tcp_ask(-1, "127.0.0.1", 8080), "");
+  EXPECT_EQ(tcp_ask(-1, "127.0.0.1", 8080, kSilence), "");
   loop_.wait(networks_.ensure_network(network("n2")));
   EXPECT_EQ(tcp_ask(-1, "127.0.0.1", 8080), "a 10.112.0.1");
 }

@@ -94,7 +94,7 @@ TEST_F(SharingTest, AContainerJoinsAndLeavesWhileItRuns) {
   ReplicaNet b = make(replica("b", {"n2"}));
   EchoServer server(b.namespace_fd.get(), 80, "b");
   std::string address = b.endpoints[0].address->str();
-  EXPECT_EQ(tcp_ask(a.namespace_fd.get(), address, 80), "");
+  EXPECT_EQ(tcp_ask(a.namespace_fd.get(), address, 80, kSilence), "");
   ReplicaSpec join = replica("a", {"n2"});
   EndpointRow row = loop_.wait(networks_.connect(a.namespace_fd.duplicate(), join));
   EXPECT_EQ(row.interface, "eth1");
@@ -102,7 +102,7 @@ TEST_F(SharingTest, AContainerJoinsAndLeavesWhileItRuns) {
   EXPECT_THAT(message_of([&] { loop_.wait(networks_.connect(a.namespace_fd.duplicate(), join)); }),
               HasSubstr("is on the network n2 already"));
   loop_.wait(networks_.disconnect(a.namespace_fd.duplicate(), "id-a", "n2"));
-  EXPECT_EQ(tcp_ask(a.namespace_fd.get(), address, 80), "");
+  EXPECT_EQ(tcp_ask(a.namespace_fd.get(), address, 80, kSilence), "");
 }
 
 TEST_F(SharingTest, TheDefaultRoutePassesOn) {

@@ -62,9 +62,13 @@ std::string ruleset() {
   return out;
 }
 
+// Of a process that may end meanwhile: then there is nothing to read any more.
 bool holds(const fs::path& file, const std::string& text) {
-  std::ifstream in(file);
-  return std::string((std::istreambuf_iterator<char>(in)), {}).find(text) != std::string::npos;
+  try {
+    return read_file(file).find(text) != std::string::npos;
+  } catch (const Error&) {
+    return false;
+  }
 }
 
 // Of this root: other roots of the machine have a life of their own.

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <filesystem>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
@@ -49,15 +50,17 @@ TEST_F(EscapesTest, TheKeepersProgramCannotBeWrittenTo) {
   fs::permissions(file("script"), fs::perms(0755));
   pcompose({"up", "-d"});
   ASSERT_NE(keeper(), 0);
-  // Who runs it has it open for writing once it does not run any more.
+  // Nobody writes to a program that runs; this one is on a read-only mount, for when it does not.
   std::string exe = "/proc/" + std::to_string(keeper()) + "/exe";
   Fd kept(::open(exe.c_str(), O_PATH | O_CLOEXEC));
   ASSERT_TRUE(kept);
   expect(0, {"down"});
   ASSERT_TRUE(eventually([&] { return keeper() == 0; }));
+  struct statvfs mount{};
+  ASSERT_EQ(::fstatvfs(kept.get(), &mount), 0);
+  EXPECT_TRUE(mount.f_flag & ST_RDONLY);
   Fd writable(
       ::open(("/proc/self/fd/" + std::to_string(kept.get())).c_str(), O_WRONLY | O_CLOEXEC));
-  EXPECT_EQ(errno, EROFS);
   EXPECT_FALSE(writable);
   ASSERT_EQ(::stat(BIN "/pcompose-keeper", &after), 0);
   EXPECT_EQ(before.st_mtim.tv_nsec, after.st_mtim.tv_nsec);

@@ -112,8 +112,10 @@ class Repository::Attempts {
 
   // Throws registry_error() where another attempt makes no sense.
   Task<> next(const HttpResult& result, const ImageSource& source, const std::string& what) {
-    if (!is_transient(result) || ++failed_ >= policy_.attempts)
-      throw registry_error(result, source, what);
+    // Most often such a name is wrong; a name server that did not answer is asked again soon.
+    bool unknown_host = result.code == CURLE_COULDNT_RESOLVE_HOST;
+    int attempts = unknown_host ? std::min(policy_.attempts, 2) : policy_.attempts;
+    if (!is_transient(result) || ++failed_ >= attempts) throw registry_error(result, source, what);
     auto wait = policy_.longest_wait;
     if (failed_ < 16) wait = std::min(wait, policy_.first_wait * (1 << (failed_ - 1)));
     // Clients that failed together should not come back together.
