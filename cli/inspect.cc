@@ -152,13 +152,13 @@ int top(const Globals& globals, const std::vector<std::string>& services) {
 
 // --- ls -----------------------------------------------------------------------------------------
 
-struct LsFlags {
+struct ProjectListFlags {
   bool all = false, quiet = false;
   std::string format = "table";
   std::vector<std::string> filters;
 };
 
-int ls(const LsFlags& flags) {
+int list_projects(const ProjectListFlags& flags) {
   std::optional<std::regex> name;
   for (const std::string& filter : flags.filters) {
     if (!filter.starts_with("name="))
@@ -286,13 +286,13 @@ void add_inspect(CLI::App& app, Globals& globals, Run& run) {
   c->callback(
       [&, top_services] { run = [&, top_services] { return top(globals, *top_services); }; });
 
-  auto ls_flags = std::make_shared<LsFlags>();
+  auto ls_flags = std::make_shared<ProjectListFlags>();
   c = app.add_subcommand("ls", "List projects");
   c->add_flag("-a,--all", ls_flags->all, "Stopped ones, too");
   c->add_flag("-q,--quiet", ls_flags->quiet, "Only names");
   c->add_option("--format", ls_flags->format)->check(CLI::IsMember({"table", "json"}));
   c->add_option("--filter", ls_flags->filters, "name=REGEX")->allow_extra_args(false);
-  c->callback([&run, ls_flags] { run = [ls_flags] { return ls(*ls_flags); }; });
+  c->callback([&run, ls_flags] { run = [ls_flags] { return list_projects(*ls_flags); }; });
 
   auto volume_flags = std::make_shared<VolumesFlags>();
   c = app.add_subcommand("volumes", "List the project's volumes");

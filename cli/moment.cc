@@ -13,12 +13,12 @@
 namespace pcompose::cli {
 namespace {
 
-constexpr int64_t kSecond = 1'000'000'000;
+constexpr int64_t kNanosecondsOfASecond = 1'000'000'000;
 
 // Digits after a dot as nanoseconds; moves `at` behind them.
 int64_t take_fraction(const char*& at) {
   if (*at != '.') return 0;
-  int64_t value = 0, unit = kSecond / 10;
+  int64_t value = 0, unit = kNanosecondsOfASecond / 10;
   for (++at; *at >= '0' && *at <= '9'; ++at, unit /= 10) value += (*at - '0') * unit;
   return value;
 }
@@ -31,8 +31,8 @@ std::optional<int64_t> unix_seconds(const std::string& text) {
   if (end == at) return std::nullopt;
   at = end;
   int64_t fraction = take_fraction(at);
-  if (*at != '\0' || seconds > INT64_MAX / kSecond - 1) return std::nullopt;
-  return seconds * kSecond + fraction;
+  if (*at != '\0' || seconds > INT64_MAX / kNanosecondsOfASecond - 1) return std::nullopt;
+  return seconds * kNanosecondsOfASecond + fraction;
 }
 
 // Go's durations.
@@ -93,7 +93,7 @@ std::optional<int64_t> date(const std::string& text) {
   if (!zone(at, minutes)) return std::nullopt;
   parts.tm_isdst = -1;
   int64_t seconds = minutes ? ::timegm(&parts) - 60 * *minutes : ::mktime(&parts);
-  return seconds * kSecond + fraction;
+  return seconds * kNanosecondsOfASecond + fraction;
 }
 
 }  // namespace
@@ -113,12 +113,12 @@ int64_t now_ns() {
 }
 
 std::string utc_text(int64_t ns) {
-  time_t seconds = ns / kSecond;
+  time_t seconds = ns / kNanosecondsOfASecond;
   tm parts{};
   ::gmtime_r(&seconds, &parts);
   char text[64];
   std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S", &parts);
-  return fmt::format("{}.{:09}Z", text, ns % kSecond);
+  return fmt::format("{}.{:09}Z", text, ns % kNanosecondsOfASecond);
 }
 
 }  // namespace pcompose::cli

@@ -65,7 +65,7 @@ void print_json(const std::vector<Line>& lines) {
   fmt::print("{}\n", json::serialize(out));
 }
 
-std::string age(int64_t created_ns) {
+std::string age_text(int64_t created_ns) {
   return words_of_duration(static_cast<long>(std::time(nullptr) - created_ns / 1'000'000'000)) +
          " ago";
 }
@@ -83,7 +83,7 @@ void print_details(const scheduler::Usage& usage) {
       {"CONTAINER ID", "IMAGE", "COMMAND", "LOCAL VOLUMES", "SIZE", "CREATED", "STATUS", "NAMES"}};
   for (const auto& c : usage.containers) {
     containers.push_back({c.id.substr(0, 12), c.image, c.command, std::to_string(c.volumes),
-                          megabytes(c.size), age(c.created_ns), c.status, c.name});
+                          megabytes(c.size), age_text(c.created_ns), c.status, c.name});
   }
   std::vector<std::vector<std::string>> volumes = {{"VOLUME NAME", "LINKS", "SIZE"}};
   for (const auto& v : usage.volumes)

@@ -12,7 +12,6 @@ namespace {
 
 constexpr uint16_t kDnsPort = 53;
 constexpr size_t kMostServers = 3;  // as resolv.conf(5), MAXNS
-constexpr auto kTuple = asio::as_tuple(asio::use_awaitable);
 
 uint16_t random_id() {
   uint16_t id = 0;

@@ -22,7 +22,7 @@ constexpr std::string_view kChain = "out";
 // Before anything that the container's own rules may do, and before conntrack (-200).
 constexpr int kRawPriority = -300;
 constexpr std::array<uint8_t, 4> kServer{127, 0, 0, 11};
-constexpr uint16_t kDnsPort = 53;
+constexpr uint16_t kNamePort = 53;
 
 // Offsets in the headers that the rules read and write (RFC 791, RFC 768, RFC 9293).
 constexpr uint32_t kSourceAddress = 12;
@@ -152,10 +152,10 @@ int install(int socket, RewritePorts ports, bool replace) {
   if (replace) batch.table(NFT_MSG_DELTABLE, 0);
   batch.table(NFT_MSG_NEWTABLE, NLM_F_CREATE | NLM_F_EXCL);
   batch.chain();
-  batch.rewrite(IPPROTO_UDP, kDestinationAddress, kDestinationPort, kDnsPort, ports.udp);
-  batch.rewrite(IPPROTO_TCP, kDestinationAddress, kDestinationPort, kDnsPort, ports.tcp);
-  batch.rewrite(IPPROTO_UDP, kSourceAddress, kSourcePort, ports.udp, kDnsPort);
-  batch.rewrite(IPPROTO_TCP, kSourceAddress, kSourcePort, ports.tcp, kDnsPort);
+  batch.rewrite(IPPROTO_UDP, kDestinationAddress, kDestinationPort, kNamePort, ports.udp);
+  batch.rewrite(IPPROTO_TCP, kDestinationAddress, kDestinationPort, kNamePort, ports.tcp);
+  batch.rewrite(IPPROTO_UDP, kSourceAddress, kSourcePort, ports.udp, kNamePort);
+  batch.rewrite(IPPROTO_TCP, kSourceAddress, kSourcePort, ports.tcp, kNamePort);
   return send_batch(socket, batch.finish());
 }
 

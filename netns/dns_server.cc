@@ -19,7 +19,6 @@ namespace {
 constexpr uint32_t kTtl = 5;
 // Datagrams of one wake-up: others on the loop must have their turn.
 constexpr int kBurst = 32;
-constexpr auto kTuple = asio::as_tuple(asio::use_awaitable);
 
 struct Scope {
   Scope(asio::any_io_executor executor, std::string id, Fd udp_fd, Fd tcp_fd)

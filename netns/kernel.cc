@@ -22,7 +22,7 @@ namespace {
 constexpr uint32_t kDnsAddress = 0x7f00000b;  // 127.0.0.11
 // Above the ephemeral range (ip_local_port_range ends at 60999): an application's ephemeral socket
 // on 0.0.0.0 cannot have it by accident, and few programs choose it.
-constexpr uint16_t kDnsPort = 61053;
+constexpr uint16_t kHighDnsPort = 61053;
 constexpr int kBacklog = 64;
 constexpr int kDnsQueue = 4 << 20;  // bytes; used only while queries wait
 
@@ -76,7 +76,7 @@ Fd dns_socket(int type) {
     ::setsockopt(fd.get(), SOL_SOCKET, SO_RCVBUF, &bytes, sizeof bytes);
   }
   // An application may have taken our port while a namespace was without us.
-  if (!bind_dns(fd.get(), kDnsPort) && !bind_dns(fd.get(), 0)) {
+  if (!bind_dns(fd.get(), kHighDnsPort) && !bind_dns(fd.get(), 0)) {
     throw Error::from_errno("bind a DNS socket to 127.0.0.11");
   }
   return fd;

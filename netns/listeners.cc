@@ -16,7 +16,7 @@
 namespace pcompose::netns {
 namespace {
 
-constexpr Ipv4 kDnsAddress{
+constexpr Ipv4 kNameServer{
     0x7f00000b};  // 127.0.0.11: our own socket says nothing about the application
 
 Exposure exposure_of(Ipv4 address) {
@@ -40,7 +40,7 @@ std::optional<Listener> read(std::span<const uint8_t> payload) {
     return Listener{port, exposure_of(address)};
   }
   Ipv4 address{ntohl(m.id.idiag_src[0])};
-  if (address == kDnsAddress) return {};
+  if (address == kNameServer) return {};
   return Listener{port, exposure_of(address)};
 }
 

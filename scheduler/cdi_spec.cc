@@ -14,40 +14,40 @@ namespace pcompose::scheduler {
 namespace {
 
 using compose::Kind;
-using compose::Node;
+using YamlNode = compose::Node;
 
-[[noreturn]] void fail(const Node& node, const std::string& what) {
+[[noreturn]] void fail(const YamlNode& node, const std::string& what) {
   throw Error(what).at(node.position());
 }
 
-const std::vector<Node>& items(const Node& node, std::string_view key) {
-  static const std::vector<Node> kNone;
-  const Node* list = node.find(key);
+const std::vector<YamlNode>& items(const YamlNode& node, std::string_view key) {
+  static const std::vector<YamlNode> kNone;
+  const YamlNode* list = node.find(key);
   if (list == nullptr || list->is(Kind::null)) return kNone;
   if (!list->is(Kind::sequence)) fail(*list, fmt::format("{} is no list", key));
   return list->items;
 }
 
-std::string needed(const Node& node, std::string_view key) {
+std::string needed(const YamlNode& node, std::string_view key) {
   std::string text = node.text_of(key);
   if (text.empty()) fail(node, fmt::format("{} is missing", key));
   return text;
 }
 
-std::string absolute(const Node& node, std::string_view key) {
+std::string absolute(const YamlNode& node, std::string_view key) {
   std::string path = needed(node, key);
   if (!path.starts_with('/')) fail(node, fmt::format("{}: {} is no absolute path", key, path));
   return path;
 }
 
-uint32_t number(const Node& node) {
+uint32_t number(const YamlNode& node) {
   auto value = compose::parse_integer(node.text);
   if (!value || *value < 0 || *value > std::numeric_limits<uint32_t>::max())
     fail(node, fmt::format("\"{}\" is no number of 32 bits", node.text));
   return static_cast<uint32_t>(*value);
 }
 
-CdiEdits::Node device_node(const Node& node) {
+CdiEdits::Node device_node(const YamlNode& node) {
   CdiEdits::Node out;
   out.device.path = absolute(node, "path");
   out.device.host_path =
@@ -59,14 +59,14 @@ CdiEdits::Node device_node(const Node& node) {
     out.device.type = type == "u" ? 'c' : type[0];  // mknod(1): u is an unbuffered c
     out.is_known = node.find("major") != nullptr || type == "p";
   }
-  if (const Node* major = node.find("major")) out.device.major = number(*major);
-  if (const Node* minor = node.find("minor")) out.device.minor = number(*minor);
-  if (const Node* mode = node.find("fileMode")) {
+  if (const YamlNode* major = node.find("major")) out.device.major = number(*major);
+  if (const YamlNode* minor = node.find("minor")) out.device.minor = number(*minor);
+  if (const YamlNode* mode = node.find("fileMode")) {
     out.device.mode = number(*mode) & 07777;
     out.has_mode = true;
   }
-  if (const Node* uid = node.find("uid")) out.device.uid = number(*uid);
-  if (const Node* gid = node.find("gid")) out.device.gid = number(*gid);
+  if (const YamlNode* uid = node.find("uid")) out.device.uid = number(*uid);
+  if (const YamlNode* gid = node.find("gid")) out.device.gid = number(*gid);
   out.has_owner = node.find("uid") != nullptr || node.find("gid") != nullptr;
   out.permissions = node.text_of("permissions", "rwm");
   if (out.permissions.find_first_not_of("rwm") != std::string::npos)
@@ -74,7 +74,7 @@ CdiEdits::Node device_node(const Node& node) {
   return out;
 }
 
-engine::Mount mount_of(const Node& node) {
+engine::Mount mount_of(const YamlNode& node) {
   engine::Mount out;
   out.source = absolute(node, "hostPath");
   out.destination = absolute(node, "containerPath");
@@ -82,7 +82,7 @@ engine::Mount mount_of(const Node& node) {
   bool bind = out.type.empty() || out.type == "bind" || out.type == "none";
   if (bind) out.type = "bind";
   out.recursive = false;
-  for (const Node& option : items(node, "options")) {
+  for (const YamlNode& option : items(node, "options")) {
     using OptionKind = engine::runtime::MountOption::Kind;
     const auto* known = engine::runtime::mount_option(option.text);
     if (known == nullptr)
@@ -102,19 +102,20 @@ engine::Mount mount_of(const Node& node) {
   return out;
 }
 
-CdiEdits edits(const Node* node) {
+CdiEdits edits(const YamlNode* node) {
   CdiEdits out;
   if (node == nullptr || node->is(Kind::null)) return out;
   if (!node->is(Kind::mapping)) fail(*node, "containerEdits is no mapping");
-  for (const Node& variable : items(*node, "env")) {
+  for (const YamlNode& variable : items(*node, "env")) {
     if (variable.text.find('=') == std::string::npos)
       fail(variable, fmt::format("env: \"{}\" is no NAME=VALUE", variable.text));
     out.environment.push_back(variable.text);
   }
-  for (const Node& device : items(*node, "deviceNodes")) out.nodes.push_back(device_node(device));
-  for (const Node& mount : items(*node, "mounts")) out.mounts.push_back(mount_of(mount));
-  for (const Node& group : items(*node, "additionalGids")) out.groups.push_back(number(group));
-  for (const Node& hook : items(*node, "hooks")) out.hooks.push_back(absolute(hook, "path"));
+  for (const YamlNode& device : items(*node, "deviceNodes"))
+    out.nodes.push_back(device_node(device));
+  for (const YamlNode& mount : items(*node, "mounts")) out.mounts.push_back(mount_of(mount));
+  for (const YamlNode& group : items(*node, "additionalGids")) out.groups.push_back(number(group));
+  for (const YamlNode& hook : items(*node, "hooks")) out.hooks.push_back(absolute(hook, "path"));
   return out;
 }
 
@@ -131,13 +132,13 @@ bool is_kind(std::string_view text) {
          is_word(text.substr(slash + 1), "_-");
 }
 
-CdiSpec spec_of(const Node& root) {
+CdiSpec spec_of(const YamlNode& root) {
   CdiSpec out;
   needed(root, "cdiVersion");
   out.kind = needed(root, "kind");
   if (!is_kind(out.kind)) fail(root, "kind: " + out.kind + " is no VENDOR/CLASS");
   out.all = edits(root.find("containerEdits"));
-  for (const Node& device : items(root, "devices")) {
+  for (const YamlNode& device : items(root, "devices")) {
     std::string name = needed(device, "name");
     if (!is_cdi_name(out.kind + "=" + name)) fail(device, "\"" + name + "\" is no device's name");
     if (!out.devices.emplace(name, edits(device.find("containerEdits"))).second)

@@ -27,6 +27,11 @@ struct ObservedContainer {
   // Why config_hash is another than the desired one, for the user.
   std::string change;
   bool one_off = false;  // made by `run`: no replica of its service
+
+  // Holds on to its namespaces.
+  [[nodiscard]] bool is_up() const {
+    return status == Status::running || status == Status::restarting || status == Status::paused;
+  }
 };
 
 struct Observed {

@@ -9,11 +9,6 @@ namespace {
 
 using compose::Project;
 
-bool up(const ObservedContainer& c) {
-  return c.status == Status::running || c.status == Status::restarting ||
-         c.status == Status::paused;
-}
-
 // Stops containers so that nobody outlives what it depends on. Returns the stop node of each
 // container's name.
 class StopPlanner {
@@ -35,7 +30,7 @@ class StopPlanner {
       by_name[c.name] = plan.nodes.size() - 1;
     };
     for (const auto& c : observed_.containers) {
-      if (!project_.services.contains(c.service) && up(c) && wanted(c.service)) add(c, {});
+      if (!project_.services.contains(c.service) && c.is_up() && wanted(c.service)) add(c, {});
     }
     const auto& order = graph_.order();
     for (auto service = order.rbegin(); service != order.rend(); ++service) {
@@ -45,7 +40,7 @@ class StopPlanner {
       }
       std::sort(after.begin(), after.end());
       for (const auto& c : observed_.containers) {
-        if (c.service == *service && up(c) && wanted(c.service)) add(c, after);
+        if (c.service == *service && c.is_up() && wanted(c.service)) add(c, after);
       }
     }
     return by_name;

@@ -1,5 +1,6 @@
 // start, restart, kill, rm, pause, unpause: plans over containers that exist.
 #include <algorithm>
+#include <functional>
 #include <set>
 
 #include <fmt/format.h>
@@ -13,11 +14,6 @@ namespace pcompose::scheduler {
 namespace {
 
 using compose::Project;
-
-bool up(const ObservedContainer& c) {
-  return c.status == Status::running || c.status == Status::restarting ||
-         c.status == Status::paused;
-}
 
 ReplicaRef ref(const ObservedContainer& c) { return {c.service, c.number, c.name}; }
 
@@ -33,7 +29,7 @@ class LifePlanner {
     for (const std::string& name : in_order(services)) {
       for (const auto& c : observed_.containers) {
         bool stopped = after.contains(c.name);
-        if (c.service != name || c.one_off || (up(c) && !stopped)) continue;
+        if (c.service != name || c.one_off || (c.is_up() && !stopped)) continue;
         std::vector<NodeId> before;
         if (stopped) before.push_back(after.at(c.name));
         add_owners(name, before);
@@ -152,7 +148,7 @@ Plan plan_restart(const Project& project, const Observed& observed,
 
 Plan plan_kill(const Observed& observed, const std::vector<std::string>& services, int signal) {
   // The signal reaches one-off containers, too, as docker compose sends it.
-  return each(observed, services, "kill", up,
+  return each(observed, services, "kill", std::mem_fn(&ObservedContainer::is_up),
               [&](const ReplicaRef& r) { return KillContainer{r, signal}; });
 }
 
@@ -176,7 +172,7 @@ Plan plan_remove(const Project& project, const Observed& observed,
     stops[std::get<StopContainer>(plan.nodes[id].operation).replica.name] = id;
   auto names = chosen(observed, services);
   for (const auto& c : observed.containers) {
-    if (!names.contains(c.service) || c.one_off || (up(c) && !stop)) continue;
+    if (!names.contains(c.service) || c.one_off || (c.is_up() && !stop)) continue;
     std::vector<NodeId> after;
     if (stops.contains(c.name)) after.push_back(stops.at(c.name));
     plan.nodes.push_back({RemoveContainer{ref(c)}, "rm", std::move(after)});

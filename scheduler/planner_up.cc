@@ -113,7 +113,7 @@ class UpPlanner {
       std::string cause = "network " + network.name + " changed: " + change->second;
       std::vector<NodeId> stopped;
       for (const auto& c : observed_.containers) {
-        if (is_up(c) && is_on(c, membership.network)) stopped.push_back(stop(c, cause, {}));
+        if (c.is_up() && is_on(c, membership.network)) stopped.push_back(stop(c, cause, {}));
       }
       networks_[membership.network] = add(CreateNetwork{membership.network, network.name},
                                           "changed: " + change->second, stopped);
@@ -259,7 +259,7 @@ class UpPlanner {
           std::ranges::any_of(needs, [&](const auto& d) { return d.service == name && d.restart; });
       if (!asks || !selected_.contains(dependent)) continue;
       for (const auto& c : observed_.containers) {
-        if (c.service == dependent && is_up(c))
+        if (c.service == dependent && c.is_up())
           dependents_stopped_[name].push_back(stop(c, name + " is made anew", {}));
       }
     }
@@ -310,11 +310,6 @@ class UpPlanner {
     started.push_back(add(StartContainer{replica}, cause, before_start));
   }
 
-  static bool is_up(const ObservedContainer& c) {
-    return c.status == Status::running || c.status == Status::restarting ||
-           c.status == Status::paused;
-  }
-
   NodeId stop(const ObservedContainer& c, const std::string& cause, std::vector<NodeId> after) {
     auto [it, fresh] = stops_.try_emplace(c.name, 0);
     if (fresh) it->second = add(StopContainer{ref(c)}, cause, std::move(after));
@@ -323,7 +318,7 @@ class UpPlanner {
 
   NodeId remove(const ObservedContainer& c, const std::string& cause) {
     std::vector<NodeId> after = dependents_stopped_[c.service];
-    if (is_up(c)) after.push_back(stop(c, cause, after));
+    if (c.is_up()) after.push_back(stop(c, cause, after));
     return add(RemoveContainer{ref(c)}, cause, after);
   }
 

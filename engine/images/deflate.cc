@@ -2,12 +2,12 @@
 #include <memory>
 
 #include "base/error.h"
+#include "engine/images/bounds.h"
 #include "engine/images/stream.h"
 
 namespace pcompose::engine {
 namespace {
 
-constexpr size_t kPiece = 256U << 10U;
 constexpr uint32_t kLevel = 2;  // about zlib's 3 in size, five times as fast
 
 class Deflate final : public ByteStream {

@@ -9,11 +9,11 @@
 
 #include "base/error.h"
 #include "base/sha256.h"
+#include "engine/images/bounds.h"
 
 namespace pcompose::engine {
 namespace {
 
-constexpr size_t kMaxDocument = 4U << 20U;
 constexpr const char* kName = "documents";
 
 std::string unfinished(const std::string& digest) { return ".tmp-" + digest; }

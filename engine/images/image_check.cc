@@ -12,6 +12,7 @@
 #include "base/error.h"
 #include "base/sha256.h"
 #include "engine/images.h"
+#include "engine/images/bounds.h"
 #include "engine/images/reference.h"
 #include "engine/images/report.h"
 #include "engine/images/store_lock.h"
@@ -19,7 +20,6 @@
 namespace pcompose::engine {
 namespace {
 
-constexpr int kDirectory = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
 constexpr const char* kPrune = "pcompose system prune removes it";
 
 std::set<std::string> names_in(const std::string& path) {

@@ -11,6 +11,7 @@
 #include "base/directory.h"
 #include "base/error.h"
 #include "engine/images.h"
+#include "engine/images/bounds.h"
 #include "engine/images/image_rows.h"
 #include "engine/images/reference.h"
 #include "engine/images/report.h"
@@ -18,8 +19,6 @@
 
 namespace pcompose::engine {
 namespace {
-
-constexpr int kDirectory = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
 
 Error in_use_error(const std::string& reference, const std::string& container) {
   return Error(fmt::format("the image {} is in use by the container {}", reference, container))

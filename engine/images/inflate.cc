@@ -8,7 +8,7 @@
 namespace pcompose::engine {
 namespace {
 
-constexpr size_t kPiece = 512U << 10U;
+constexpr size_t kInflated = 512U << 10U;
 
 // Gives back what was looked at before the rest.
 class Lookahead final : public ByteStream {
@@ -63,7 +63,7 @@ const char* damage(int result) {
 class Gzip final : public ByteStream {
  public:
   explicit Gzip(std::unique_ptr<Lookahead> source)
-      : source_(std::move(source)), state_(std::make_unique<inflate_state>()), buffer_(kPiece) {
+      : source_(std::move(source)), state_(std::make_unique<inflate_state>()), buffer_(kInflated) {
     ::isal_inflate_init(state_.get());
     state_->crc_flag = ISAL_GZIP;
   }
@@ -123,7 +123,7 @@ class Gzip final : public ByteStream {
 class Zstd final : public ByteStream {
  public:
   explicit Zstd(std::unique_ptr<Lookahead> source)
-      : source_(std::move(source)), state_(::ZSTD_createDStream()), buffer_(kPiece) {
+      : source_(std::move(source)), state_(::ZSTD_createDStream()), buffer_(kInflated) {
     if (!state_) throw Error("zstd does not start");
   }
 

@@ -12,13 +12,13 @@
 #include "base/directory.h"
 #include "base/error.h"
 #include "base/json.h"
+#include "engine/images/bounds.h"
 #include "engine/images/config.h"
 #include "engine/images/report.h"
 
 namespace pcompose::engine {
 namespace {
 
-constexpr int kDirectory = O_RDONLY | O_DIRECTORY | O_NOFOLLOW;
 constexpr std::string_view kUnfinished = ".tmp-";
 constexpr const char* kFacts = "layer.json";
 

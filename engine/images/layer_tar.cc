@@ -10,11 +10,11 @@
 #include <fmt/format.h>
 
 #include "base/error.h"
+#include "engine/images/bounds.h"
 
 namespace pcompose::engine {
 namespace {
 
-constexpr size_t kPiece = 256U << 10U;
 constexpr uint64_t kMaxPath = 4096;  // PATH_MAX: the writer took no longer one
 constexpr const char* kAgain =
     "pull or load the image again; layers of older versions have no record";

@@ -15,13 +15,13 @@
 
 #include "base/directory.h"
 #include "base/error.h"
+#include "engine/images/bounds.h"
 #include "engine/rootless/own_ids.h"
 
 namespace pcompose::engine {
 namespace {
 
 constexpr int64_t kEarlyWrite = 1 << 20;
-constexpr int kDirectory = O_RDONLY | O_DIRECTORY | O_NOFOLLOW;
 
 // Others either mean something to the kernel that an image must not say (trusted.overlay.redirect)
 // or belong to the machine that made it (security.selinux).

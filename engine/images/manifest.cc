@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "base/sha256.h"
+#include "engine/images/bounds.h"
 #include "engine/images/config.h"
 #include "engine/images/descriptor.h"
 #include "engine/images/reference.h"
@@ -12,7 +13,6 @@
 namespace pcompose::engine {
 namespace {
 
-constexpr size_t kMaxDocument = 4U << 20U;  // what registries allow for a manifest
 // As docker: so many short names are what fits into the page of mount(2)'s options.
 constexpr size_t kMaxLayers = 127;
 

@@ -3,15 +3,13 @@
 
 #include "base/error.h"
 #include "base/sha256.h"
+#include "engine/images/bounds.h"
 #include "engine/images/config.h"
 #include "engine/images/descriptor.h"
 #include "engine/images/manifest.h"
 
 namespace pcompose::engine {
 namespace {
-
-constexpr size_t kMaxDocument = 4U << 20U;
-constexpr int kMaxNesting = 4;
 
 std::string blob_path(const std::string& digest) { return "blobs/sha256/" + digest.substr(7); }
 

@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "base/loop.h"
+#include "engine/images/bounds.h"
 #include "engine/images/config.h"
 #include "engine/images/descriptor.h"
 #include "engine/images/layer_pool.h"
@@ -15,9 +16,6 @@
 namespace pcompose::engine {
 namespace {
 
-constexpr int kLayersAtOnce = 4;
-constexpr int kMaxNesting = 4;
-constexpr size_t kMaxDocument = 4U << 20U;
 constexpr std::string_view kSchema1 = "application/vnd.docker.distribution.manifest.v1";
 
 class Puller {

@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "base/loop.h"
+#include "engine/images/bounds.h"
 #include "engine/images/manifest_writer.h"
 #include "engine/images/packed_layer.h"
 #include "engine/images/registry/certificates.h"
@@ -14,7 +15,6 @@
 namespace pcompose::engine {
 namespace {
 
-constexpr int kLayersAtOnce = 4;
 constexpr size_t kChunk = 4U << 20U;  // is in memory twice for each layer
 constexpr int kAttempts = 5;
 constexpr auto kWait = std::chrono::milliseconds(300);

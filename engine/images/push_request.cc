@@ -29,7 +29,7 @@ StoredLayer read_layer(const json::object& o) {
   return layer;
 }
 
-json::object write_image(const StoredImage& image) {
+json::object write_stored_image(const StoredImage& image) {
   json::array layers;
   for (const StoredLayer& layer : image.layers) layers.push_back(write_layer(layer));
   return {{"references", json::value_from(image.references)},
@@ -38,7 +38,7 @@ json::object write_image(const StoredImage& image) {
           {"layers", std::move(layers)}};
 }
 
-StoredImage read_image(const json::object& o) {
+StoredImage read_stored_image(const json::object& o) {
   StoredImage image{json::value_to<Texts>(o.at("references")),
                     json::value_to<std::string>(o.at("config")),
                     json::value_to<Texts>(o.at("manifests")),
@@ -49,14 +49,14 @@ StoredImage read_image(const json::object& o) {
 }
 
 json::object write_push_image(const PushImage& image) {
-  return {{"image", write_image(image.image)},
+  return {{"image", write_stored_image(image.image)},
           {"target", write_source(image.target)},
           {"tag", image.tag},
           {"others", json::value_from(image.others)}};
 }
 
 PushImage read_push_image(const json::object& o) {
-  return {read_image(o.at("image").as_object()), read_source(o.at("target").as_object()),
+  return {read_stored_image(o.at("image").as_object()), read_source(o.at("target").as_object()),
           json::value_to<std::string>(o.at("tag")), json::value_to<Texts>(o.at("others"))};
 }
 
@@ -84,7 +84,7 @@ PushRequest read_push_request(std::string_view text) {
 
 std::string write_save_request(const SaveRequest& request) {
   json::array images;
-  for (const StoredImage& image : request.images) images.push_back(write_image(image));
+  for (const StoredImage& image : request.images) images.push_back(write_stored_image(image));
   return json::serialize(json::object{{"images", std::move(images)},
                                       {"format", static_cast<int64_t>(request.format)}});
 }
@@ -94,7 +94,7 @@ SaveRequest read_save_request(std::string_view text) {
   const json::object& o = value.as_object();
   SaveRequest request;
   for (const json::value& image : o.at("images").as_array())
-    request.images.push_back(read_image(image.as_object()));
+    request.images.push_back(read_stored_image(image.as_object()));
   int64_t format = o.at("format").as_int64();
   if (format < 0 || format > static_cast<int64_t>(ArchiveFormat::docker_directory))
     throw Error("the request to pcompose-images holds an unknown format");

@@ -9,13 +9,10 @@
 #include <fmt/format.h>
 
 #include "base/error.h"
+#include "engine/images/bounds.h"
 
 namespace pcompose::engine {
-namespace {
-
-constexpr size_t kPiece = 256U << 10U;
-
-}  // namespace
+namespace {}  // namespace
 
 FileStream::FileStream(Fd fd, Kind kind, int64_t offset)
     : fd_(std::move(fd)), kind_(kind), offset_(offset), buffer_(kPiece) {

@@ -16,11 +16,10 @@
 
 #include "base/directory.h"
 #include "base/error.h"
+#include "engine/images/bounds.h"
 
 namespace pcompose::engine {
 namespace {
-
-constexpr size_t kPiece = 256U << 10U;
 
 class TreeTar final : public ByteStream {
  public:

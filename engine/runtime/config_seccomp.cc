@@ -15,7 +15,7 @@ SeccompArgument parse_argument(const JsonNode& node) {
   return a;
 }
 
-SeccompRule parse_rule(const JsonNode& node) {
+SeccompRule parse_seccomp_rule(const JsonNode& node) {
   SeccompRule rule;
   rule.names = node.texts("names");
   if (rule.names.empty()) node.fail_at("names", "is missing");
@@ -38,7 +38,7 @@ SeccompProfile parse_seccomp(const JsonNode& node) {
   p.listener_metadata = node.text("listenerMetadata");
   if (p.listener_path.empty() && !p.listener_metadata.empty())
     node.fail_at("listenerMetadata", "wants listenerPath");
-  for (const JsonNode& rule : node.items("syscalls")) p.rules.push_back(parse_rule(rule));
+  for (const JsonNode& rule : node.items("syscalls")) p.rules.push_back(parse_seccomp_rule(rule));
   return p;
 }
 

@@ -9,7 +9,7 @@
 namespace pcompose::netns::forwarder {
 namespace {
 
-constexpr int kBurst = 64;  // clients of one turn: others on the loop must have theirs
+constexpr int kClientsAtOnce = 64;  // clients of one turn: others on the loop must have theirs
 
 }  // namespace
 
@@ -33,7 +33,7 @@ bool TcpListener::accept_one() {
 
 // Level-triggered: where the process is out of descriptors the clients wait in the queue.
 void TcpListener::on_event(uint32_t) {
-  for (int i = 0; i < kBurst && accept_one(); ++i) continue;
+  for (int i = 0; i < kClientsAtOnce && accept_one(); ++i) continue;
 }
 
 }  // namespace pcompose::netns::forwarder

@@ -12,7 +12,7 @@ using Clock = std::chrono::steady_clock;
 constexpr auto kUnanswered = std::chrono::seconds(30);
 constexpr auto kAnswered = std::chrono::seconds(180);
 constexpr size_t kMostFlows = 8192;  // more clients lose their packets
-constexpr int kBurst = 64;           // packets of one turn
+constexpr int kPacketsAtOnce = 64;   // packets of one turn
 constexpr size_t kMostBytes = 65535;
 
 // The address a packet came to, in the form that sendmsg(2) takes it for an answer: a client that
@@ -71,7 +71,7 @@ class UdpRelay::Flow final : public Watcher {
 
   void on_event(uint32_t) override {
     std::array<char, kMostBytes> buffer;
-    for (int i = 0; i < kBurst; ++i) {
+    for (int i = 0; i < kPacketsAtOnce; ++i) {
       ssize_t n = ::recv(socket_.get(), buffer.data(), buffer.size(), MSG_DONTWAIT);
       if (n < 0 && errno != EAGAIN && errno != EINTR) continue;  // refused: ICMP said so
       if (n < 0) return;
@@ -157,7 +157,7 @@ bool UdpRelay::relay_one() {
 }
 
 void UdpRelay::on_event(uint32_t) {
-  for (int i = 0; i < kBurst && relay_one(); ++i) continue;
+  for (int i = 0; i < kPacketsAtOnce && relay_one(); ++i) continue;
 }
 
 void UdpRelay::drop_idle() {

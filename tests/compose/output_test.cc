@@ -112,17 +112,17 @@ TEST(Config, JsonAndLists) {
   EXPECT_EQ(config(kEverything, options), "b\n");
 }
 
-std::string hash_of(const std::string& attributes) {
+std::string hash_of_a(const std::string& attributes) {
   Project p = load_text("services:\n  a:\n    image: x\n" + attributes);
   return config_hash(p.services.at("a"), p);
 }
 
 TEST(ConfigHash, ChangesWithWhatAContainerIsMadeFrom) {
-  std::string base = hash_of("");
-  EXPECT_EQ(base, hash_of("\n\n    scale: 3\n"));
-  EXPECT_EQ(base, hash_of("  b: {image: y}\n"));
-  EXPECT_NE(base, hash_of("    user: u\n"));
-  EXPECT_NE(base, hash_of("    environment: {A: 1}\n"));
+  std::string base = hash_of_a("");
+  EXPECT_EQ(base, hash_of_a("\n\n    scale: 3\n"));
+  EXPECT_EQ(base, hash_of_a("  b: {image: y}\n"));
+  EXPECT_NE(base, hash_of_a("    user: u\n"));
+  EXPECT_NE(base, hash_of_a("    environment: {A: 1}\n"));
   EXPECT_EQ(base.size(), 66U);  // "1-" and a sha256
 }
 

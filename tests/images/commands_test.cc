@@ -18,7 +18,7 @@ using fixture::Registry;
 using fixture::run_program;
 using testing::HasSubstr;
 
-struct Outcome {
+struct Ended {
   int code = 0;
   std::string out, err;
 };
@@ -31,7 +31,7 @@ class Commands : public PullTest {
     out.push_back("PCOMPOSE_ROOT=" + roots_.state);
     return out;
   }
-  Outcome run(std::vector<std::string> words, const std::string& input = "/dev/null") {
+  Ended run(std::vector<std::string> words, const std::string& input = "/dev/null") {
     words.insert(words.begin(), own_program("pcompose"));
     Fd in = open_file(input, O_RDONLY);
     Fd out = open_file(directory_ / "stdout", O_WRONLY | O_CREAT | O_TRUNC, 0600);
@@ -43,8 +43,8 @@ class Commands : public PullTest {
     int code = child.wait().code();
     return {code, read_file(directory_ / "stdout"), read_file(directory_ / "stderr")};
   }
-  Outcome expect(int code, std::vector<std::string> words, const std::string& input = "/dev/null") {
-    Outcome out = run(std::move(words), input);
+  Ended expect(int code, std::vector<std::string> words, const std::string& input = "/dev/null") {
+    Ended out = run(std::move(words), input);
     EXPECT_EQ(out.code, code) << out.out << out.err;
     return out;
   }
@@ -61,23 +61,23 @@ TEST_F(Commands, ConfigPinsDigests) {
                     "  fixed:\n    image: {0}@{1}\n  built:\n    build: .\n",
                     name, digest));
   std::string pinned = "image: " + name + "@" + digest;
-  Outcome all = expect(0, {"config", "--resolve-image-digests"});
+  Ended all = expect(0, {"config", "--resolve-image-digests"});
   EXPECT_THAT(all.out, HasSubstr(pinned));
   EXPECT_THAT(all.out, HasSubstr("ports:"));
   // Where there is a digest it decides, and the tag goes.
   EXPECT_THAT(all.out, HasSubstr("image: " + registry.host() + "/app@" + digest));
-  Outcome lock = expect(0, {"config", "--lock-image-digests", "-o", "lock.yaml"});
+  Ended lock = expect(0, {"config", "--lock-image-digests", "-o", "lock.yaml"});
   EXPECT_EQ(lock.out, "");
   std::string text = read_file(directory_ / "lock.yaml");
   EXPECT_THAT(text, HasSubstr(pinned));
   EXPECT_THAT(text, testing::Not(HasSubstr("ports")));
   EXPECT_THAT(text, testing::Not(HasSubstr("built")));
-  Outcome merged = expect(0, {"-f", "compose.yaml", "-f", "lock.yaml", "config"});
+  Ended merged = expect(0, {"-f", "compose.yaml", "-f", "lock.yaml", "config"});
   EXPECT_THAT(merged.out, HasSubstr(pinned));
   EXPECT_THAT(expect(0, {"config", "--resolve-image-digests", "--format", "json"}).out,
               HasSubstr(name + "@" + digest));
   write("compose.yaml", "services:\n  web:\n    image: " + registry.host() + "/missing:1\n");
-  Outcome missing = expect(1, {"config", "--resolve-image-digests"});
+  Ended missing = expect(1, {"config", "--resolve-image-digests"});
   EXPECT_THAT(missing.err, HasSubstr("does not have missing:1 (404)"));
   EXPECT_EQ(missing.out, "");
 }
@@ -92,7 +92,7 @@ TEST_F(Commands, PushOfServices) {
                     "      tags: ['{0}/other:2']\n  db:\n    image: {0}/db:1\n"
                     "  lost:\n    image: {0}/lost:1\n    build: .\n",
                     registry.host()));
-  Outcome one = expect(0, {"push", "app", "db"});
+  Ended one = expect(0, {"push", "app", "db"});
   EXPECT_THAT(one.err, HasSubstr("Service db  Skipped"));
   EXPECT_THAT(one.err, HasSubstr("app:1  Pushed"));
   for (const char* name : {"/app:1", "/other:2"})
@@ -100,7 +100,7 @@ TEST_F(Commands, PushOfServices) {
   EXPECT_THAT(expect(1, {"push"}).err, HasSubstr("no such image"));
   EXPECT_THAT(expect(0, {"push", "--ignore-push-failures"}).err, HasSubstr("[ignored]"));
   EXPECT_THAT(expect(0, {"--dry-run", "push", "app"}).out, HasSubstr("DRY-RUN MODE - push"));
-  Outcome image =
+  Ended image =
       expect(0, {"image", "push", "-q", registry.host() + "/app:1", registry.host() + "/third"});
   EXPECT_TRUE(image.out.starts_with("sha256:")) << image.out;
   EXPECT_EQ(image.err, "");
@@ -109,7 +109,7 @@ TEST_F(Commands, PushOfServices) {
 TEST_F(Commands, SaveLoadAndImportThroughStreams) {
   std::string id = layout("app", {100'000});
   store_.load(directory_ / "app", "app:1");
-  Outcome saved = expect(0, {"image", "save", "app:1"});
+  Ended saved = expect(0, {"image", "save", "app:1"});
   write("saved.tar", saved.out);
   expect(0, {"image", "rm", "app:1"});
   EXPECT_THAT(expect(0, {"image", "load"}, directory_ / "saved.tar").out,
@@ -126,7 +126,7 @@ TEST_F(Commands, SaveLoadAndImportThroughStreams) {
   expect(0, {"image", "load", "-i", "app.oci"});
   EXPECT_EQ(store_.find("app:1")->id, id);
   write("tree/f", "x");
-  Outcome imported = expect(0, {"image", "import", "tree", "tree:1", "-c", "CMD [\"f\"]"});
+  Ended imported = expect(0, {"image", "import", "tree", "tree:1", "-c", "CMD [\"f\"]"});
   EXPECT_EQ(imported.out, "sha256:" + store_.find("tree:1")->id + "\n");
   EXPECT_THAT(expect(1, {"image", "load", "-i", "missing"}).err, HasSubstr("load missing"));
 }
@@ -148,7 +148,7 @@ TEST_F(Commands, SystemCheckFindsWhatIsWrong) {
   fs::create_symlink("x", store_.links_directory() + "/dangling");
   write("state/documents/" + std::string(64, 'c'), "x");
   fs::create_directories(roots_.state + "/containers/" + std::string(64, 'd') + "/upper");
-  Outcome found = expect(1, {"system", "check"});
+  Ended found = expect(1, {"system", "check"});
   for (const char* what :
        {"no image has the layer aaaaaaaaaaaa", "never finished: bbbbbbbbbbbb",
         "short name dangling", "document cccccccccc", "no row knows the container"})
@@ -187,7 +187,7 @@ TEST_F(Commands, SystemDfCountsSharedLayersOnce) {
   EXPECT_EQ(images.at("RawReclaimable"), 2'500'000);
   EXPECT_EQ(usage.at(2).at("Type"), "Local Volumes");
   EXPECT_THAT(expect(0, {"system", "df"}).out, HasSubstr("2.5MB (100%)"));
-  Outcome verbose = expect(0, {"system", "df", "-v"});
+  Ended verbose = expect(0, {"system", "df", "-v"});
   EXPECT_THAT(verbose.out, HasSubstr("UNIQUE SIZE"));
   EXPECT_THAT(verbose.out, HasSubstr("second:1"));
 }

@@ -11,13 +11,13 @@ namespace {
 
 const std::string kHex(64, 'a');
 
-struct Pair {
+struct Written {
   std::string written;
   std::string expected;
 };
 
 TEST(Reference, NormalisesAsDockerDoes) {
-  for (const auto& [written, expected] : std::vector<Pair>{
+  for (const auto& [written, expected] : std::vector<Written>{
            {"nginx", "docker.io/library/nginx:latest"},
            {"nginx:1.25-alpine", "docker.io/library/nginx:1.25-alpine"},
            {"library/nginx", "docker.io/library/nginx:latest"},
@@ -43,7 +43,7 @@ TEST(Reference, NormalisesAsDockerDoes) {
 }
 
 TEST(Reference, SaysWhatIsWrong) {
-  for (const auto& [written, expected] : std::vector<Pair>{
+  for (const auto& [written, expected] : std::vector<Written>{
            {"", "empty"},
            {"Nginx", "must be lower case (nginx)"},
            {"docker.io/Grafana/x", "must be lower case"},

@@ -23,6 +23,10 @@ struct Leftovers {
   friend bool operator==(const Leftovers&, const Leftovers&) = default;
 };
 
+inline bool contains(const std::string& text, const std::string& part) {
+  return text.find(part) != std::string::npos;
+}
+
 class BundleTest : public testing::Test {
  protected:
   void SetUp() override;

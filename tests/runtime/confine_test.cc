@@ -17,10 +17,6 @@ namespace fs = std::filesystem;
 
 using ConfineTest = BundleTest;
 
-bool contains(const std::string& text, const std::string& part) {
-  return text.find(part) != std::string::npos;
-}
-
 TEST_F(ConfineTest, PathsAreMaskedAndReadOnly) {
   auto outcome = run("echo x > /proc/sys/kernel/panic; ls /sys/firmware");
   EXPECT_TRUE(contains(outcome.output, "can't create /proc/sys/kernel/panic: Read-only"))

@@ -14,10 +14,6 @@ namespace {
 
 using LifeTest = BundleTest;
 
-bool contains(const std::string& text, const std::string& part) {
-  return text.find(part) != std::string::npos;
-}
-
 TEST_F(LifeTest, CreateStartKillDelete) {
   set_args({"sleep", "100"});
   write_config();

@@ -58,8 +58,6 @@ void each_line(const std::string& text, F f) {
   for (int number = 1; std::getline(in, line); ++number) f(number, line);
 }
 
-bool is_word(char c) { return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '_'; }
-
 // `pattern` stands in the line with no letter before it, nor after it where it ends in one.
 bool has_token(const std::string& line, const std::string& pattern) {
   for (size_t at = line.find(pattern); at != std::string::npos; at = line.find(pattern, at + 1)) {

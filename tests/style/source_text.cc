@@ -3,9 +3,10 @@
 #include <cctype>
 
 namespace pcompose::style {
-namespace {
 
 bool is_word(char c) { return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '_'; }
+
+namespace {
 
 // Blanks [from, to), newlines apart.
 void blank(std::string& text, size_t from, size_t to) {

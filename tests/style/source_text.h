@@ -10,6 +10,9 @@ namespace pcompose::style {
 // The text with comments, string and character literals blanked out; every line keeps its number.
 std::string code_only(std::string_view text);
 
+// What a name is made of.
+bool is_word(char c);
+
 struct Function {
   std::string head;  // "int Foo::bar(int a)"
   int line = 0;      // of the opening brace
