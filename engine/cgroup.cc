@@ -14,6 +14,7 @@
 #include "base/fd.h"
 #include "base/pidfd.h"
 #include "engine/runtime/device_rules.h"
+#include "engine/unit.h"
 
 namespace pcompose::engine {
 namespace {
@@ -74,13 +75,17 @@ std::vector<runtime::Hierarchy> joined_hierarchies(const std::string& mountinfo)
   return out;
 }
 
-Cgroups::Cgroups(const Roots& roots) : tag_(roots.tag), rootless_(roots.rootless) {
-  std::string mounts = read_file("/proc/self/mountinfo");
+Cgroups::Cgroups(const Roots& roots, const std::string& project)
+    : tag_(roots.tag), rootless_(roots.rootless) {
+  std::string mounts = read_file("/proc/self/mountinfo"), own = read_file("/proc/self/cgroup");
+  unit_ = group_of_unit(own, unit_name(roots, project));
   hierarchies_ = joined_hierarchies(mounts);
-  if (rootless_) {
-    keep_delegated(read_file("/proc/self/cgroup"));
-  } else {
-    for (const auto& h : runtime::parse_hierarchies(mounts)) all_mounts_.push_back(h.mount);
+  all_ = runtime::parse_hierarchies(mounts);
+  for (auto* hierarchies : {&hierarchies_, &all_}) {
+    for (auto& h : *hierarchies) {
+      if (h.v2) h.mount += unit_;
+    }
+    if (rootless_) keep_delegated(*hierarchies, own);
   }
   device_rules_ = find_device_rules();
 }
@@ -94,23 +99,28 @@ DeviceRules Cgroups::find_device_rules() const {
   return loads ? DeviceRules::program : DeviceRules::none;
 }
 
-void Cgroups::keep_delegated(const std::string& own_groups) {
-  std::erase_if(hierarchies_, [&](runtime::Hierarchy& h) {
-    std::string own = runtime::path_in_hierarchy(own_groups, h);
+void Cgroups::keep_delegated(std::vector<runtime::Hierarchy>& hierarchies,
+                             const std::string& own_groups) const {
+  std::erase_if(hierarchies, [&](runtime::Hierarchy& h) {
+    bool in_unit = h.v2 && !unit_.empty();
+    std::string own = in_unit ? "" : runtime::path_in_hierarchy(own_groups, h);
     h.mount += own;
-    return own.empty() || ::access((h.mount + "/cgroup.procs").c_str(), W_OK) != 0;
+    return (own.empty() && !in_unit) || ::access((h.mount + "/cgroup.procs").c_str(), W_OK) != 0;
   });
-  for (const auto& h : hierarchies_) all_mounts_.push_back(h.mount);
 }
 
 std::string Cgroups::directory(const runtime::Hierarchy& h, const std::string& container) const {
   return h.mount + "/" + tag_ + (container.empty() ? "" : "/" + container);
 }
 
-void Cgroups::make_parent(const runtime::Hierarchy& h) {
+void Cgroups::make_parent(const runtime::Hierarchy& h) const {
   std::string path = directory(h, "");
   if (::mkdir(path.c_str(), 0755) != 0 && errno != EEXIST)
     throw Error::from_errno("make the cgroup " + path);
+  if (!h.v2) return;
+  // What a container uses is counted only where it has the controller.
+  runtime::offer_controllers(h.mount);
+  runtime::offer_controllers(path);
 }
 
 // cgroup-v1/devices.rst: a group may have what its parent has, so each container gets its own.
@@ -148,12 +158,21 @@ std::vector<std::string> Cgroups::make(const std::string& container,
 }
 
 std::vector<std::string> Cgroups::limit(const std::string& container, const Resources& resources) {
-  if (rootless_) {
+  if (rootless_ && unit_.empty()) {
     throw Error("no controller of the control groups belongs to this user")
-        .hint("run as root, take the limits away, or go on without: --limits=warn");
+        .hint(
+            "run as root, log in where systemd manages the session (with dbus-user-session), take "
+            "the limits away, or go on without: --limits=warn");
   }
-  auto group = runtime::ControlGroup::make("/" + tag_ + "/" + container, container);
-  group.apply(resources);
+  auto group = runtime::ControlGroup::make_in(all_, "/" + tag_ + "/" + container);
+  try {
+    group.apply(resources);
+  } catch (Error& e) {
+    if (!rootless_) throw;
+    throw e.hint(
+        "systemd gives its users cpu, memory and pids; Delegate=cpu cpuset io memory pids in "
+        "/etc/systemd/system/user@.service.d/delegate.conf gives all; or --limits=warn");
+  }
   std::vector<std::string> out, known = procs(container);
   for (std::string& file : group.procs_to_join()) {
     if (std::ranges::find(known, file) == known.end()) out.push_back(std::move(file));
@@ -169,8 +188,8 @@ std::vector<std::string> Cgroups::procs(const std::string& container) const {
 
 void Cgroups::remove(const std::string& container) {
   // Limits may have needed hierarchies that others do without.
-  for (const std::string& mount : all_mounts_) {
-    std::string root = mount + "/" + tag_;
+  for (const auto& h : all_) {
+    std::string root = directory(h, "");
     ::rmdir((root + "/" + container).c_str());
     ::rmdir(root.c_str());
   }

@@ -122,7 +122,7 @@ Task<> Replica::create_by_runtime() {
   std::vector<Fd> trees;
   co_await describe_process(trees);
   clamp_limits(spec_.process);
-  spec_.linux.cgroups_path = "/" + context_.roots.tag + "/" + row_.short_id();
+  spec_.linux.cgroups_path = context_.cgroups->path(row_.short_id());
   spec_.linux.seccomp_profile = context_.profile_of(service_);
   std::string bundle = run_directory() + "/bundle";
   make_directories(bundle);
