@@ -147,6 +147,13 @@ void ServiceDecoder::texts(const Node& node, Service& out) {
   only(node, "uts", {"host"});
   only(node, "userns_mode", {"host"});
   only(node, "isolation", {"default"});
+  if (const Node* hooks = node.find("pre_start")) {
+    for (const Node& hook : hooks->items) {
+      const Node* each = hook.find("per_replica");
+      if (each != nullptr && each->text == "true")
+        cannot(*each, "pre_start", "per_replica: true", "one run for all replicas: false");
+    }
+  }
   if (const Node* environment = node.find("environment")) {
     for (const Entry& entry : environment->entries) {
       bool given = !entry.value.is(Kind::null);

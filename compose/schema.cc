@@ -317,7 +317,7 @@ constexpr auto kService = std::to_array<Attribute>({
     {"platform", string},
     {"ports", ports, kYes, &kPortObject},
     {"post_start", objects, kYes, &kHookObject},
-    {"pre_start", objects, kNo, &kPreStartObject},
+    {"pre_start", objects, kYes, &kPreStartObject},
     {"pre_stop", objects, kYes, &kHookObject},
     {"privileged", boolean},
     {"profiles", unique},
