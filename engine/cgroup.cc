@@ -109,18 +109,47 @@ void Cgroups::keep_delegated(std::vector<runtime::Hierarchy>& hierarchies,
   });
 }
 
-std::string Cgroups::directory(const runtime::Hierarchy& h, const std::string& container) const {
-  return h.mount + "/" + tag_ + (container.empty() ? "" : "/" + container);
+void Cgroups::place(const std::string& container, const std::string& parent) {
+  std::string path;
+  std::istringstream names(parent);
+  for (std::string name; std::getline(names, name, '/');) {
+    if (name == "..") throw Error("the cgroup \"" + parent + "\" leads upwards");
+    if (!name.empty() && name != ".") path += "/" + name;
+  }
+  if (path.empty()) throw Error("\"" + parent + "\" names no cgroup");
+  if (rootless_) {
+    throw Error("an ordinary user's containers cannot be put into the cgroup " + path)
+        .hint("leave it out: they get a group that belongs to the user, where there is one");
+  }
+  parents_[container] = std::move(path);
 }
 
-void Cgroups::make_parent(const runtime::Hierarchy& h) const {
-  std::string path = directory(h, "");
-  if (::mkdir(path.c_str(), 0755) != 0 && errno != EEXIST)
-    throw Error::from_errno("make the cgroup " + path);
-  if (!h.v2) return;
-  // What a container uses is counted only where it has the controller.
-  runtime::offer_controllers(h.mount);
-  runtime::offer_controllers(path);
+std::string Cgroups::root_of(const runtime::Hierarchy& h) const {
+  return h.v2 ? h.mount.substr(0, h.mount.size() - unit_.size()) : h.mount;
+}
+
+std::string Cgroups::parent_directory(const runtime::Hierarchy& h,
+                                      const std::string& container) const {
+  auto chosen = parents_.find(container);
+  return chosen == parents_.end() ? h.mount : root_of(h) + chosen->second;
+}
+
+std::string Cgroups::directory(const runtime::Hierarchy& h, const std::string& container) const {
+  return parent_directory(h, container) + below_parent(container);
+}
+
+void Cgroups::make_parent(const runtime::Hierarchy& h, const std::string& container) const {
+  std::string path = parent_directory(h, container) + "/" + tag_;
+  size_t ours = parents_.contains(container) ? root_of(h).size() : h.mount.size();
+  for (size_t end = ours; end != std::string::npos;) {
+    // What a container uses is counted only where it has the controller.
+    if (h.v2) runtime::offer_controllers(path.substr(0, end));
+    end = path.find('/', end + 1);
+    std::string part = path.substr(0, end);
+    if (::mkdir(part.c_str(), 0755) != 0 && errno != EEXIST)
+      throw Error::from_errno("make the cgroup " + part);
+  }
+  if (h.v2) runtime::offer_controllers(path);
 }
 
 // cgroup-v1/devices.rst: a group may have what its parent has, so each container gets its own.
@@ -149,7 +178,7 @@ std::vector<std::string> Cgroups::make(const std::string& container,
     // The parent may go with another project's last container between two attempts.
     for (int attempt = 0; ::mkdir(path.c_str(), 0755) != 0 && errno != EEXIST; ++attempt) {
       if (errno != ENOENT || attempt > 10) throw Error::from_errno("make the cgroup " + path);
-      make_parent(h);
+      make_parent(h, container);
     }
     if (controls(h, "devices")) write_device_rules(path, devices);
     if (h.v2 && device_rules_ == DeviceRules::program) attach_device_rules(path, devices);
@@ -164,7 +193,11 @@ std::vector<std::string> Cgroups::limit(const std::string& container, const Reso
             "run as root, log in where systemd manages the session (with dbus-user-session), take "
             "the limits away, or go on without: --limits=warn");
   }
-  auto group = runtime::ControlGroup::make_in(all_, "/" + tag_ + "/" + container);
+  auto hierarchies = all_;
+  for (auto& h : hierarchies) h.mount = root_of(h);
+  bool chosen = parents_.contains(container);
+  auto group = chosen ? runtime::ControlGroup::make_in(hierarchies, path(container))
+                      : runtime::ControlGroup::make_in(all_, below_parent(container));
   try {
     group.apply(resources);
   } catch (Error& e) {
@@ -189,7 +222,7 @@ std::vector<std::string> Cgroups::procs(const std::string& container) const {
 void Cgroups::remove(const std::string& container) {
   // Limits may have needed hierarchies that others do without.
   for (const auto& h : all_) {
-    std::string root = directory(h, "");
+    std::string root = parent_directory(h, container) + "/" + tag_;
     ::rmdir((root + "/" + container).c_str());
     ::rmdir(root.c_str());
   }

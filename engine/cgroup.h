@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <sys/types.h>
@@ -36,6 +37,11 @@ class Cgroups {
   // own group, in the hierarchies that were delegated to it; there may be none. Throws Error.
   Cgroups(const Roots& roots, const std::string& project);
 
+  // The container's groups lie beneath `parent` (from the root of each hierarchy) instead of our
+  // own. To be said before anything else of the container. Throws Error where that is no path, or
+  // not this user's to choose.
+  void place(const std::string& container, const std::string& parent);
+
   // Makes the container's groups and returns their cgroup.procs files, to be joined by its first
   // process. Where there are device rules the container may open Docker's devices (null, zero,
   // full, random, urandom, tty, ptmx, pts), make any node, and what `devices` allows besides.
@@ -48,7 +54,8 @@ class Cgroups {
   std::vector<std::string> limit(const std::string& container, const Resources& resources);
   // Where the container's groups lie below the root of each hierarchy.
   [[nodiscard]] std::string path(const std::string& container) const {
-    return unit_ + "/" + tag_ + "/" + container;
+    return (parents_.contains(container) ? parents_.at(container) : unit_) +
+           below_parent(container);
   }
   // Its cgroup.procs files without making anything.
   [[nodiscard]] std::vector<std::string> procs(const std::string& container) const;
@@ -70,7 +77,14 @@ class Cgroups {
  private:
   [[nodiscard]] std::string directory(const runtime::Hierarchy& h,
                                       const std::string& container) const;
-  void make_parent(const runtime::Hierarchy& h) const;
+  [[nodiscard]] std::string below_parent(const std::string& container) const {
+    return "/" + tag_ + "/" + container;
+  }
+  [[nodiscard]] std::string root_of(const runtime::Hierarchy& h) const;
+  // That of the hierarchy, or the chosen one in it.
+  [[nodiscard]] std::string parent_directory(const runtime::Hierarchy& h,
+                                             const std::string& container) const;
+  void make_parent(const runtime::Hierarchy& h, const std::string& container) const;
   static void write_device_rules(const std::string& path, const std::vector<DeviceRule>& more);
   static void attach_device_rules(const std::string& path, const std::vector<DeviceRule>& more);
   [[nodiscard]] DeviceRules find_device_rules() const;
@@ -84,6 +98,7 @@ class Cgroups {
   std::string unit_;                             // its group; "" where there is no systemd
   std::vector<runtime::Hierarchy> hierarchies_;  // that every container joins
   std::vector<runtime::Hierarchy> all_;          // that limits may need
+  std::map<std::string, std::string> parents_;   // "/a/b", by container; of those that have one
   DeviceRules device_rules_ = DeviceRules::none;
 };
 

@@ -169,8 +169,7 @@ std::string Plan::describe(int index) const {
     case OpCode::bounding:
       return fmt::format("bound capabilities to {:#x}", op.arg);
     case OpCode::user:
-      if (op.arg != 0)
-        return fmt::format("become uid {} gid {} and keep the groups", op.a, op.b);
+      if (op.arg != 0) return fmt::format("become uid {} gid {} and keep the groups", op.a, op.b);
       return fmt::format("become uid {} gid {} and {} groups", op.a, op.b, op.c);
     case OpCode::seccomp:
       return fmt::format("load the seccomp filter of {} instructions", op.a);

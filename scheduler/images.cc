@@ -38,6 +38,12 @@ bool wants_pull(engine::ImageStore& store, const engine::ImageWish& wish, PullPo
   return false;
 }
 
+// "refresh" is that of every_<duration> in two attributes.
+std::string policy_of(const compose::Service& service) {
+  bool refresh = service.pull_policy == "refresh" && !service.pull_refresh_after.empty();
+  return refresh ? "every_" + service.pull_refresh_after : service.pull_policy;
+}
+
 std::string default_platform() {
   const char* value = std::getenv("DOCKER_DEFAULT_PLATFORM");
   return value == nullptr ? "" : value;
@@ -65,6 +71,11 @@ std::vector<std::pair<std::string, std::string>> images_of(const compose::Projec
     for (const compose::Hook& hook : service.pre_start) {
       if (!hook.image.empty()) out.emplace_back(name, hook.image);
     }
+    for (const compose::Mount& mount : service.volumes) {
+      bool names_service = project.services.contains(mount.source);
+      if (mount.type == compose::MountType::image && !names_service)
+        out.emplace_back(name, mount.source);
+    }
   }
   return out;
 }
@@ -79,7 +90,7 @@ std::vector<NeededImage> images_to_pull(const Roots& roots, const compose::Proje
     engine::ImageWish wish{image, service.platform.empty() ? default_platform() : service.platform};
     PullPolicy chosen;
     try {
-      chosen = PullPolicy::parse(policy.empty() ? service.pull_policy : policy);
+      chosen = PullPolicy::parse(policy.empty() ? policy_of(service) : policy);
       if (!wants_pull(store, wish, chosen)) continue;
     } catch (Error& e) {
       throw e.at(service.origin("image"));

@@ -29,7 +29,7 @@ struct NeededImage {
   std::vector<std::string> services;
 };
 
-// Each service with its image, and with those of its pre_start hooks.
+// Each service with its image, with those of its pre_start hooks and those that it mounts.
 std::vector<std::pair<std::string, std::string>> images_of(const compose::Project& project);
 
 // What is to be pulled for these services ("" of all). `policy` replaces that of the services where
