@@ -1,7 +1,6 @@
 #include "base/error.h"
 #include "engine/runtime/commands.h"
 #include "engine/runtime/entry.h"
-#include "engine/runtime/names.h"
 
 namespace pcompose::engine::runtime {
 
@@ -32,12 +31,6 @@ void add_exec_command(CLI::App& app, Globals& g, Command& command) {
       if (g.words.empty()) throw Error("exec: which container?");
       o->root = g.root;
       o->id = g.words[0];
-      std::erase_if(o->capabilities, [&g](const std::string& name) {
-        if (capability_number(name)) return false;
-        // Not an error: see process.capabilities (config, "Linux Process").
-        g.log.write(Level::warning, "--cap " + name + ": is not known");
-        return true;
-      });
       o->args.assign(g.words.begin() + 1, g.words.end());
       return exec_in_container(*o);
     };

@@ -55,7 +55,8 @@ TEST_F(AttributesTest, CapabilitiesAreThoseThatWereAskedFor) {
 }
 
 TEST_F(AttributesTest, CgroupParentIsWhereTheGroupLies) {
-  const char* parent = "/pctest.parent/inner";
+  const std::string top_name = "pctest-" + std::to_string(::getpid());
+  const std::string parent = "/" + top_name + "/inner";
   if (::getenv("PCOMPOSE_TEST_ROOTLESS") != nullptr) {
     compose("services:\n  w: {image: busybox, command: sleep 1, cgroup_parent: /x}\n");
     std::string err = expect(1, {"up", "-d"}).err;
@@ -63,18 +64,18 @@ TEST_F(AttributesTest, CgroupParentIsWhereTheGroupLies) {
         << err;
     return;
   }
-  up(std::string("    cgroup: host\n    pids_limit: 33\n    cgroup_parent: ") + parent + "\n");
-  std::string own = parent + ("/" + Roots::from_environment().tag) + "/";
+  up("    cgroup: host\n    pids_limit: 33\n    cgroup_parent: " + parent + "\n");
+  std::string own = parent + "/" + Roots::from_environment().tag + "/";
   EXPECT_NE(in("cat /proc/1/cgroup").find(own), std::string::npos) << in("cat /proc/1/cgroup");
   expect(0, {"down"});
   std::error_code gone;
   std::filesystem::path top = "/sys/fs/cgroup";
   for (const auto& entry : std::filesystem::directory_iterator(top)) {
     std::filesystem::remove(entry.path().string() + parent, gone);
-    std::filesystem::remove(entry.path() / "pctest.parent", gone);
+    std::filesystem::remove(entry.path() / top_name, gone);
   }
   std::filesystem::remove(top.string() + parent, gone);
-  std::filesystem::remove(top / "pctest.parent", gone);
+  std::filesystem::remove(top / top_name, gone);
   compose("services:\n  w: {image: busybox, command: sleep 1, cgroup_parent: /a/../..}\n");
   EXPECT_NE(expect(1, {"up", "-d"}).err.find("leads upwards"), std::string::npos);
 }
