@@ -150,12 +150,11 @@ void provide_images(const Globals& globals, const Roots& roots, const compose::P
   if (globals.dry_run) return;
   // What no policy pulls must be here already.
   std::vector<std::string> references;
-  for (const auto& [name, s] : project.services) references.push_back(s.image);
+  for (const auto& [name, image] : scheduler::images_of(project)) references.push_back(image);
   auto missing = scheduler::missing_images(roots, references);
-  for (const auto& [name, s] : project.services) {
-    if (std::ranges::find(missing, s.image) == missing.end() || told.contains(name)) continue;
-    complain(name,
-             "there is no image " + s.image + " here, and its pull policy forbids to pull it");
+  for (const auto& [name, image] : scheduler::images_of(project)) {
+    if (std::ranges::find(missing, image) == missing.end() || told.contains(name)) continue;
+    complain(name, "there is no image " + image + " here, and its pull policy forbids to pull it");
   }
   if (!diagnostics.empty()) throw ComposeError(std::move(diagnostics));
 }

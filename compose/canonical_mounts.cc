@@ -78,9 +78,11 @@ bool Canonicalizer::long_mount(Node& node, const std::string& path) {
     bool drive =
         is_path(text) && text.size() > 2 && text[1] == ':' && (text[2] == '/' || text[2] == '\\');
     if (!drive) source->text = resolved(source->text);
+  } else if (type == "image" && (source == nullptr || source->text.empty())) {
+    return fail(node, path, "'source' is missing; say which image to mount");
   } else if (type == "tmpfs" && source != nullptr) {
     return fail(*source, below(path, "source"), "a tmpfs has no source; remove it");
-  } else if (type == "npipe" || type == "cluster" || type == "image") {
+  } else if (type == "npipe" || type == "cluster") {
     unsupported(node.find("type")->origin, fmt::format("{}.type {}", path, type));
   }
   return true;

@@ -140,6 +140,9 @@ class Decoder {
     NodeReader settings(*ipam);
     settings.field("driver", out.ipam_driver);
     settings.field("options", out.ipam_options);
+    if (const Node* options = ipam->find("options"))
+      diagnostics_.warning(options->origin, path + ".ipam.options",
+                           "has no effect: the default driver has no options");
     settings.field("config", out.pools);
     if (out.pools.empty()) return out;
     out.subnet = out.pools.front().subnet;

@@ -147,6 +147,15 @@ void ServiceDecoder::texts(const Node& node, Service& out) {
   only(node, "uts", {"host"});
   only(node, "userns_mode", {"host"});
   only(node, "isolation", {"default"});
+  refuse_what_windows_has(node);
+  options_of_storage(node);
+  if (const Node* hooks = node.find("pre_start")) {
+    for (const Node& hook : hooks->items) {
+      const Node* each = hook.find("per_replica");
+      if (each != nullptr && each->text == "true")
+        cannot(*each, "pre_start", "per_replica: true", "one run for all replicas: false");
+    }
+  }
   if (const Node* environment = node.find("environment")) {
     for (const Entry& entry : environment->entries) {
       bool given = !entry.value.is(Kind::null);
@@ -158,6 +167,30 @@ void ServiceDecoder::texts(const Node& node, Service& out) {
       std::string_view ports = std::string_view(item.text).substr(0, item.text.find('/'));
       if (!parse_port_range(ports))
         error(item, "expose", fmt::format("\"{}\" is no port or range", item.text));
+    }
+  }
+}
+
+void ServiceDecoder::refuse_what_windows_has(const Node& node) {
+  const Node* written = node.find("credential_spec");
+  if (written == nullptr) return;
+  std::string text = "is the account of a Windows container, which Linux has not; remove it";
+  if (unsupported_ == Unsupported::refuse) {
+    diagnostics_.refuse(written->origin, below(path_, "credential_spec"), std::move(text));
+  } else {
+    diagnostics_.warning(written->origin, below(path_, "credential_spec"), std::move(text));
+  }
+}
+
+void ServiceDecoder::options_of_storage(const Node& node) {
+  const Node* options = node.find("storage_opt");
+  if (options == nullptr) return;
+  for (const Entry& entry : options->entries) {
+    if (entry.key != "size") {
+      error(entry.value, below("storage_opt", entry.key), "is not known; size is the only option");
+    } else if (auto bytes = parse_bytes(entry.value.text); !bytes || *bytes <= 0) {
+      error(entry.value, "storage_opt.size",
+            fmt::format("\"{}\" is no size like 10g", entry.value.text));
     }
   }
 }
@@ -240,9 +273,9 @@ void ServiceDecoder::mounts(const Node& node, Service& out) {
     mount.position = item.position();
     mount_options(item, mount);
     std::string path = at_index("volumes", i);
-    if (mount.type == MountType::npipe || mount.type == MountType::cluster ||
-        mount.type == MountType::image)
-      cannot(item, path, fmt::format("the type {}", item.text_of("type")), "bind, volume or tmpfs");
+    if (mount.type == MountType::npipe || mount.type == MountType::cluster)
+      cannot(item, path, fmt::format("the type {}", item.text_of("type")),
+             "bind, volume, tmpfs or image");
     // "d:/data" is a drive letter in every compose file, whatever the machine.
     constexpr std::string_view cure = "a volume whose name is one letter needs the long form";
     if (!mount.target.starts_with('/')) {
@@ -397,6 +430,16 @@ std::vector<std::string> ServiceDecoder::probe_of(const Node& node) {
 
 // What says how a cluster would run it, as docker compose leaves it out, too.
 void ServiceDecoder::without_effect(const Node& node) {
+  for (std::string_view key : {"cpu_count", "cpu_percent"}) {
+    if (const Node* written = node.find(key))
+      diagnostics_.warning(written->origin, below(path_, key),
+                           "is for Windows and has no effect on Linux; cpus limits processors");
+  }
+  const Node* refreshed = node.find("pull_refresh_after");
+  if (refreshed != nullptr && node.text_of("pull_policy") != "refresh") {
+    diagnostics_.warning(refreshed->origin, below(path_, "pull_refresh_after"),
+                         "has no effect without pull_policy: refresh");
+  }
   const Node* deploy = node.find("deploy");
   if (deploy == nullptr) return;
   for (std::string_view key :

@@ -33,6 +33,8 @@ class ServiceDecoder {
   void health(const Node& node, Service& out);
   std::vector<std::string> probe_of(const Node& node);
   void restart(const Node& node, Service& out);
+  void refuse_what_windows_has(const Node& node);
+  void options_of_storage(const Node& node);
   void without_effect(const Node& node);
   void logging(const Node& node);
   void log_option(const Entry& option);

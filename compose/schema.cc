@@ -48,7 +48,7 @@ constexpr Object kPortObject = one("port", kPort, kPortRequired);
 constexpr auto kBind = std::to_array<Attribute>(
     {{"propagation", choice, kYes, nullptr, "rprivate private rshared shared rslave slave"},
      {"create_host_path", boolean},
-     {"recursive", choice, kNo, nullptr, "enabled disabled writable readonly"},
+     {"recursive", choice, kYes, nullptr, "enabled disabled writable readonly"},
      {"selinux", choice, kYes, nullptr, "z Z"}});
 constexpr auto kMountVolume =
     std::to_array<Attribute>({{"nocopy", boolean}, {"subpath", string}, {"labels", labels}});
@@ -67,7 +67,7 @@ constexpr auto kMount = std::to_array<Attribute>(
      {"bind", object, kYes, &kBindObject},
      {"volume", object, kYes, &kMountVolumeObject},
      {"tmpfs", object, kYes, &kTmpfsObject},
-     {"image", object, kNo, &kMountImageObject}});
+     {"image", object, kYes, &kMountImageObject}});
 constexpr auto kMountRequired = std::to_array<Names>({"type"});
 constexpr Object kMountObject = one("mount", kMount, kMountRequired);
 
@@ -77,7 +77,7 @@ constexpr auto kMembership = std::to_array<Attribute>({{"aliases", unique},
                                                        {"link_local_ips", unique},
                                                        {"mac_address", string},
                                                        {"interface_name", string},
-                                                       {"driver_opts", text_map, kNo},
+                                                       {"driver_opts", text_map},
                                                        {"priority", integer},
                                                        {"gw_priority", integer}});
 constexpr Object kMembershipObject = one("network of a service", kMembership);
@@ -260,12 +260,12 @@ constexpr auto kService = std::to_array<Attribute>({
     {"cap_add", unique},
     {"cap_drop", unique},
     {"cgroup", choice, kYes, nullptr, "host private"},
-    {"cgroup_parent", string, kNo},
+    {"cgroup_parent", string},
     {"command", command},
     {"configs", grants, kYes, &kGrantObject},
     {"container_name", string},
-    {"cpu_count", integer, kNo},
-    {"cpu_percent", number, kNo},
+    {"cpu_count", integer},
+    {"cpu_percent", number},
     {"cpu_period", integer},
     {"cpu_quota", integer},
     {"cpu_rt_period", integer},
@@ -273,7 +273,7 @@ constexpr auto kService = std::to_array<Attribute>({
     {"cpu_shares", integer},
     {"cpus", number},
     {"cpuset", string},
-    {"credential_spec", object, kNo, &kCredentialObject},
+    {"credential_spec", object, kYes, &kCredentialObject},
     {"depends_on", depends_on, kYes, &kDependencyObject},
     {"deploy", object, kYes, &kDeployObject},
     {"develop", object, kYes, &kDevelopObject},  // what `watch` does; for nobody else
@@ -317,13 +317,13 @@ constexpr auto kService = std::to_array<Attribute>({
     {"platform", string},
     {"ports", ports, kYes, &kPortObject},
     {"post_start", objects, kYes, &kHookObject},
-    {"pre_start", objects, kNo, &kPreStartObject},
+    {"pre_start", objects, kYes, &kPreStartObject},
     {"pre_stop", objects, kYes, &kHookObject},
     {"privileged", boolean},
     {"profiles", unique},
     {"provider", object, kNo, &kProviderObject},
     {"pull_policy", string},
-    {"pull_refresh_after", string, kNo},
+    {"pull_refresh_after", string},
     {"read_only", boolean},
     {"restart", string},
     {"runtime", string, kYes},
@@ -334,7 +334,7 @@ constexpr auto kService = std::to_array<Attribute>({
     {"stdin_open", boolean},
     {"stop_grace_period", duration},
     {"stop_signal", string},
-    {"storage_opt", any, kNo},
+    {"storage_opt", any},
     {"sysctls", labels},
     {"tmpfs", string_or_list},
     {"tty", boolean},
@@ -355,7 +355,7 @@ constexpr auto kPool = std::to_array<Attribute>(
     {{"subnet", string}, {"gateway", string}, {"ip_range", string}, {"aux_addresses", text_map}});
 constexpr Object kPoolObject = one("ipam config", kPool);
 constexpr auto kIpam = std::to_array<Attribute>(
-    {{"driver", string}, {"config", ipam_pools, kYes, &kPoolObject}, {"options", text_map, kNo}});
+    {{"driver", string}, {"config", ipam_pools, kYes, &kPoolObject}, {"options", text_map}});
 constexpr Object kIpamObject = one("ipam", kIpam);
 constexpr auto kNetwork = std::to_array<Attribute>({{"name", string},
                                                     {"driver", string},

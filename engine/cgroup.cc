@@ -14,6 +14,7 @@
 #include "base/fd.h"
 #include "base/pidfd.h"
 #include "engine/runtime/device_rules.h"
+#include "engine/unit.h"
 
 namespace pcompose::engine {
 namespace {
@@ -74,13 +75,17 @@ std::vector<runtime::Hierarchy> joined_hierarchies(const std::string& mountinfo)
   return out;
 }
 
-Cgroups::Cgroups(const Roots& roots) : tag_(roots.tag), rootless_(roots.rootless) {
-  std::string mounts = read_file("/proc/self/mountinfo");
+Cgroups::Cgroups(const Roots& roots, const std::string& project)
+    : tag_(roots.tag), rootless_(roots.rootless) {
+  std::string mounts = read_file("/proc/self/mountinfo"), own = read_file("/proc/self/cgroup");
+  unit_ = group_of_unit(own, unit_name(roots, project));
   hierarchies_ = joined_hierarchies(mounts);
-  if (rootless_) {
-    keep_delegated(read_file("/proc/self/cgroup"));
-  } else {
-    for (const auto& h : runtime::parse_hierarchies(mounts)) all_mounts_.push_back(h.mount);
+  all_ = runtime::parse_hierarchies(mounts);
+  for (auto* hierarchies : {&hierarchies_, &all_}) {
+    for (auto& h : *hierarchies) {
+      if (h.v2) h.mount += unit_;
+    }
+    if (rootless_) keep_delegated(*hierarchies, own);
   }
   device_rules_ = find_device_rules();
 }
@@ -94,23 +99,57 @@ DeviceRules Cgroups::find_device_rules() const {
   return loads ? DeviceRules::program : DeviceRules::none;
 }
 
-void Cgroups::keep_delegated(const std::string& own_groups) {
-  std::erase_if(hierarchies_, [&](runtime::Hierarchy& h) {
-    std::string own = runtime::path_in_hierarchy(own_groups, h);
+void Cgroups::keep_delegated(std::vector<runtime::Hierarchy>& hierarchies,
+                             const std::string& own_groups) const {
+  std::erase_if(hierarchies, [&](runtime::Hierarchy& h) {
+    bool in_unit = h.v2 && !unit_.empty();
+    std::string own = in_unit ? "" : runtime::path_in_hierarchy(own_groups, h);
     h.mount += own;
-    return own.empty() || ::access((h.mount + "/cgroup.procs").c_str(), W_OK) != 0;
+    return (own.empty() && !in_unit) || ::access((h.mount + "/cgroup.procs").c_str(), W_OK) != 0;
   });
-  for (const auto& h : hierarchies_) all_mounts_.push_back(h.mount);
+}
+
+void Cgroups::place(const std::string& container, const std::string& parent) {
+  std::string path;
+  std::istringstream names(parent);
+  for (std::string name; std::getline(names, name, '/');) {
+    if (name == "..") throw Error("the cgroup \"" + parent + "\" leads upwards");
+    if (!name.empty() && name != ".") path += "/" + name;
+  }
+  if (path.empty()) throw Error("\"" + parent + "\" names no cgroup");
+  if (rootless_) {
+    throw Error("an ordinary user's containers cannot be put into the cgroup " + path)
+        .hint("leave it out: they get a group that belongs to the user, where there is one");
+  }
+  parents_[container] = std::move(path);
+}
+
+std::string Cgroups::root_of(const runtime::Hierarchy& h) const {
+  return h.v2 ? h.mount.substr(0, h.mount.size() - unit_.size()) : h.mount;
+}
+
+std::string Cgroups::parent_directory(const runtime::Hierarchy& h,
+                                      const std::string& container) const {
+  auto chosen = parents_.find(container);
+  return chosen == parents_.end() ? h.mount : root_of(h) + chosen->second;
 }
 
 std::string Cgroups::directory(const runtime::Hierarchy& h, const std::string& container) const {
-  return h.mount + "/" + tag_ + (container.empty() ? "" : "/" + container);
+  return parent_directory(h, container) + below_parent(container);
 }
 
-void Cgroups::make_parent(const runtime::Hierarchy& h) {
-  std::string path = directory(h, "");
-  if (::mkdir(path.c_str(), 0755) != 0 && errno != EEXIST)
-    throw Error::from_errno("make the cgroup " + path);
+void Cgroups::make_parent(const runtime::Hierarchy& h, const std::string& container) const {
+  std::string path = parent_directory(h, container) + "/" + tag_;
+  size_t ours = parents_.contains(container) ? root_of(h).size() : h.mount.size();
+  for (size_t end = ours; end != std::string::npos;) {
+    // What a container uses is counted only where it has the controller.
+    if (h.v2) runtime::offer_controllers(path.substr(0, end));
+    end = path.find('/', end + 1);
+    std::string part = path.substr(0, end);
+    if (::mkdir(part.c_str(), 0755) != 0 && errno != EEXIST)
+      throw Error::from_errno("make the cgroup " + part);
+  }
+  if (h.v2) runtime::offer_controllers(path);
 }
 
 // cgroup-v1/devices.rst: a group may have what its parent has, so each container gets its own.
@@ -139,7 +178,7 @@ std::vector<std::string> Cgroups::make(const std::string& container,
     // The parent may go with another project's last container between two attempts.
     for (int attempt = 0; ::mkdir(path.c_str(), 0755) != 0 && errno != EEXIST; ++attempt) {
       if (errno != ENOENT || attempt > 10) throw Error::from_errno("make the cgroup " + path);
-      make_parent(h);
+      make_parent(h, container);
     }
     if (controls(h, "devices")) write_device_rules(path, devices);
     if (h.v2 && device_rules_ == DeviceRules::program) attach_device_rules(path, devices);
@@ -148,12 +187,25 @@ std::vector<std::string> Cgroups::make(const std::string& container,
 }
 
 std::vector<std::string> Cgroups::limit(const std::string& container, const Resources& resources) {
-  if (rootless_) {
+  if (rootless_ && unit_.empty()) {
     throw Error("no controller of the control groups belongs to this user")
-        .hint("run as root, take the limits away, or go on without: --limits=warn");
+        .hint(
+            "run as root, log in where systemd manages the session (with dbus-user-session), take "
+            "the limits away, or go on without: --limits=warn");
   }
-  auto group = runtime::ControlGroup::make("/" + tag_ + "/" + container, container);
-  group.apply(resources);
+  auto hierarchies = all_;
+  for (auto& h : hierarchies) h.mount = root_of(h);
+  bool chosen = parents_.contains(container);
+  auto group = chosen ? runtime::ControlGroup::make_in(hierarchies, path(container))
+                      : runtime::ControlGroup::make_in(all_, below_parent(container));
+  try {
+    group.apply(resources);
+  } catch (Error& e) {
+    if (!rootless_) throw;
+    throw e.hint(
+        "systemd gives its users cpu, memory and pids; Delegate=cpu cpuset io memory pids in "
+        "/etc/systemd/system/user@.service.d/delegate.conf gives all; or --limits=warn");
+  }
   std::vector<std::string> out, known = procs(container);
   for (std::string& file : group.procs_to_join()) {
     if (std::ranges::find(known, file) == known.end()) out.push_back(std::move(file));
@@ -169,8 +221,8 @@ std::vector<std::string> Cgroups::procs(const std::string& container) const {
 
 void Cgroups::remove(const std::string& container) {
   // Limits may have needed hierarchies that others do without.
-  for (const std::string& mount : all_mounts_) {
-    std::string root = mount + "/" + tag_;
+  for (const auto& h : all_) {
+    std::string root = parent_directory(h, container) + "/" + tag_;
     ::rmdir((root + "/" + container).c_str());
     ::rmdir(root.c_str());
   }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <sys/types.h>
@@ -28,12 +29,18 @@ struct MemoryUse {
   std::optional<uint64_t> limit, peak;
 };
 
-// The groups of one root: <mount>/<tag>/<container>.
+// The groups of one project: <mount>/<tag>/<container>; in the v2 hierarchy beneath the project's
+// systemd unit, where this process lives in it (unit.h).
 class Cgroups {
  public:
-  // Reads /proc/self/mountinfo. An ordinary user's groups are made beneath its own group, in the
-  // hierarchies that were delegated to it; there may be none. Throws Error.
-  explicit Cgroups(const Roots& roots);
+  // Reads /proc/self/mountinfo. An ordinary user's groups are made beneath the unit, or beneath its
+  // own group, in the hierarchies that were delegated to it; there may be none. Throws Error.
+  Cgroups(const Roots& roots, const std::string& project);
+
+  // The container's groups lie beneath `parent` (from the root of each hierarchy) instead of our
+  // own. To be said before anything else of the container. Throws Error where that is no path, or
+  // not this user's to choose.
+  void place(const std::string& container, const std::string& parent);
 
   // Makes the container's groups and returns their cgroup.procs files, to be joined by its first
   // process. Where there are device rules the container may open Docker's devices (null, zero,
@@ -45,6 +52,11 @@ class Cgroups {
   // cgroup.procs files that have to be joined besides. Throws Error that says which limit cannot be
   // kept.
   std::vector<std::string> limit(const std::string& container, const Resources& resources);
+  // Where the container's groups lie below the root of each hierarchy.
+  [[nodiscard]] std::string path(const std::string& container) const {
+    return (parents_.contains(container) ? parents_.at(container) : unit_) +
+           below_parent(container);
+  }
   // Its cgroup.procs files without making anything.
   [[nodiscard]] std::vector<std::string> procs(const std::string& container) const;
   // Removes the groups; the root's own with the last one. What is busy or gone is left.
@@ -65,17 +77,28 @@ class Cgroups {
  private:
   [[nodiscard]] std::string directory(const runtime::Hierarchy& h,
                                       const std::string& container) const;
-  void make_parent(const runtime::Hierarchy& h);
+  [[nodiscard]] std::string below_parent(const std::string& container) const {
+    return "/" + tag_ + "/" + container;
+  }
+  [[nodiscard]] std::string root_of(const runtime::Hierarchy& h) const;
+  // That of the hierarchy, or the chosen one in it.
+  [[nodiscard]] std::string parent_directory(const runtime::Hierarchy& h,
+                                             const std::string& container) const;
+  void make_parent(const runtime::Hierarchy& h, const std::string& container) const;
   static void write_device_rules(const std::string& path, const std::vector<DeviceRule>& more);
   static void attach_device_rules(const std::string& path, const std::vector<DeviceRule>& more);
   [[nodiscard]] DeviceRules find_device_rules() const;
 
-  void keep_delegated(const std::string& own_groups);
+  // Erases what does not belong to this user.
+  void keep_delegated(std::vector<runtime::Hierarchy>& hierarchies,
+                      const std::string& own_groups) const;
 
   std::string tag_;
   bool rootless_;
-  std::vector<runtime::Hierarchy> hierarchies_;
-  std::vector<std::string> all_mounts_;
+  std::string unit_;                             // its group; "" where there is no systemd
+  std::vector<runtime::Hierarchy> hierarchies_;  // that every container joins
+  std::vector<runtime::Hierarchy> all_;          // that limits may need
+  std::map<std::string, std::string> parents_;   // "/a/b", by container; of those that have one
   DeviceRules device_rules_ = DeviceRules::none;
 };
 

@@ -74,4 +74,17 @@ CgroupUsage usage_of_groups(pid_t pid) {
   return usage;
 }
 
+std::vector<pid_t> processes_in_group(pid_t pid, const std::string& container) {
+  std::string groups = read_or_empty("/proc/" + std::to_string(pid) + "/cgroup");
+  std::vector<pid_t> out;
+  for (const auto& h : joined_hierarchies(read_file("/proc/self/mountinfo"))) {
+    std::string path = runtime::path_in_hierarchy(groups, h);
+    if (!path.ends_with("/" + container)) continue;
+    std::istringstream pids(read_or_empty(h.mount + path + "/cgroup.procs"));
+    for (pid_t member = 0; pids >> member;) out.push_back(member);
+    if (!out.empty()) break;  // every hierarchy has the same ones
+  }
+  return out;
+}
+
 }  // namespace pcompose::engine

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <string>
 #include <sys/types.h>
+#include <vector>
 
 namespace pcompose::engine {
 
@@ -19,6 +20,10 @@ struct CgroupUsage {
 // where the process is gone. cgroup-v2.rst; cgroup-v1/memory.rst, cpuacct.rst and
 // blkio-controller.rst of the kernel.
 CgroupUsage usage_of_groups(pid_t pid);
+
+// The processes that are in the container's group together with `pid`, its first; empty where that
+// is gone, or in another group.
+std::vector<pid_t> processes_in_group(pid_t pid, const std::string& container);
 
 // The sum over "8:0 rbytes=1 wbytes=2 …" (v2) or "8:0 Read 1" lines (v1). Pure.
 void add_block_io(CgroupUsage& usage, const std::string& text);

@@ -120,6 +120,8 @@ std::string Plan::describe(int index) const {
       return fmt::format("set sysctl {}={}", s1, s2);
     case OpCode::pivot:
       return "pivot to the new root";
+    case OpCode::loopback_up:
+      return "bring up lo";
     case OpCode::hostname:
       return fmt::format("set hostname {}", s1);
     case OpCode::domainname:
@@ -145,7 +147,7 @@ std::string Plan::describe(int index) const {
     case OpCode::pty:
       return "new terminal";
     case OpCode::own_stdio:
-      return fmt::format("give stdio to uid {}", op.a);
+      return fmt::format("give stdio to uid {} gid {}", op.a, op.b);
     case OpCode::working_directory:
       return fmt::format("enter the working directory {}", s1);
     case OpCode::find_program:
@@ -167,6 +169,7 @@ std::string Plan::describe(int index) const {
     case OpCode::bounding:
       return fmt::format("bound capabilities to {:#x}", op.arg);
     case OpCode::user:
+      if (op.arg != 0) return fmt::format("become uid {} gid {} and keep the groups", op.a, op.b);
       return fmt::format("become uid {} gid {} and {} groups", op.a, op.b, op.c);
     case OpCode::seccomp:
       return fmt::format("load the seccomp filter of {} instructions", op.a);

@@ -270,6 +270,7 @@ void add_identity(Plan& plan, const Process& p, const Linux& linux) {
   user.a = static_cast<int32_t>(p.user.uid);
   user.b = static_cast<int32_t>(p.user.gid);
   user.c = static_cast<int32_t>(p.user.additional_gids.size());
+  user.arg = p.user.keep_groups ? 1 : 0;
   user.s1 =
       plan.blob(p.user.additional_gids.data(), p.user.additional_gids.size() * sizeof(uint32_t));
   plan.add(user);

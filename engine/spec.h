@@ -15,6 +15,7 @@ struct User {
   uint32_t uid = 0;
   uint32_t gid = 0;
   std::vector<uint32_t> additional_gids;
+  bool keep_groups = false;  // those that whoever starts it has, instead
 };
 
 struct Rlimit {

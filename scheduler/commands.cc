@@ -162,10 +162,10 @@ Task<> Supervisor::reserve_ports(const Plan& plan, netns::Conflict conflict,
     const auto* start = std::get_if<StartContainer>(&node.operation);
     if (start == nullptr) continue;
     auto existing = replicas_.find(start->replica.name);
-    const compose::Service* service = described(start->replica);
-    if (service == nullptr && existing == replicas_.end()) continue;
+    auto service = described(start->replica);
+    if (!service && existing == replicas_.end()) continue;
     auto moved = co_await ports_.reserve(
-        start->replica.name, service == nullptr ? existing->second->service() : *service, conflict);
+        start->replica.name, service ? *service : existing->second->service(), conflict);
     for (const MovedPort& m : moved) {
       progress.line({{"warning", fmt::format("port {} is in use: {} is published on {} instead",
                                              m.wanted, m.container, m.taken)}});

@@ -13,6 +13,7 @@
 #include "base/process.h"
 #include "engine/launch/rights.h"
 #include "engine/rootless/shared_namespaces.h"
+#include "engine/unit.h"
 #include "scheduler/passing.h"
 
 namespace pcompose::scheduler {
@@ -86,9 +87,11 @@ void start_keeper(const Roots& roots, const std::string& project, const Fd& list
                        .fds = {{listener.get(), 3}},
                        .session = Session::own,
                        .directory = "/"};
-  Child keeper =
-      roots.rootless ? engine::SharedNamespaces::open(roots).spawn_inside(options) : spawn(options);
-  keeper.disown();
+  std::optional<engine::SharedNamespaces> shared;
+  if (roots.rootless) shared = engine::SharedNamespaces::open(roots);
+  if (shared) options = shared->inside(std::move(options));
+  engine::put_into_unit(options, roots, project);
+  spawn(options).disown();
 }
 
 std::string request_text(const std::string& target, const std::string& body, const char* extra) {

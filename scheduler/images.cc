@@ -38,6 +38,12 @@ bool wants_pull(engine::ImageStore& store, const engine::ImageWish& wish, PullPo
   return false;
 }
 
+// "refresh" is that of every_<duration> in two attributes.
+std::string policy_of(const compose::Service& service) {
+  bool refresh = service.pull_policy == "refresh" && !service.pull_refresh_after.empty();
+  return refresh ? "every_" + service.pull_refresh_after : service.pull_policy;
+}
+
 std::string default_platform() {
   const char* value = std::getenv("DOCKER_DEFAULT_PLATFORM");
   return value == nullptr ? "" : value;
@@ -58,18 +64,33 @@ PullPolicy PullPolicy::parse(const std::string& text) {
       .hint("always, missing, if_not_present, never, build, daily, weekly or every_<period>");
 }
 
+std::vector<std::pair<std::string, std::string>> images_of(const compose::Project& project) {
+  std::vector<std::pair<std::string, std::string>> out;
+  for (const auto& [name, service] : project.services) {
+    if (!service.image.empty()) out.emplace_back(name, service.image);
+    for (const compose::Hook& hook : service.pre_start) {
+      if (!hook.image.empty()) out.emplace_back(name, hook.image);
+    }
+    for (const compose::Mount& mount : service.volumes) {
+      bool names_service = project.services.contains(mount.source);
+      if (mount.type == compose::MountType::image && !names_service)
+        out.emplace_back(name, mount.source);
+    }
+  }
+  return out;
+}
+
 std::vector<NeededImage> images_to_pull(const Roots& roots, const compose::Project& project,
                                         const std::string& policy) {
   Database db(roots.database());
   engine::ImageStore store(db, roots);
   std::vector<NeededImage> out;
-  for (const auto& [name, service] : project.services) {
-    if (service.image.empty()) continue;
-    engine::ImageWish wish{service.image,
-                           service.platform.empty() ? default_platform() : service.platform};
+  for (const auto& [name, image] : images_of(project)) {
+    const compose::Service& service = project.services.at(name);
+    engine::ImageWish wish{image, service.platform.empty() ? default_platform() : service.platform};
     PullPolicy chosen;
     try {
-      chosen = PullPolicy::parse(policy.empty() ? service.pull_policy : policy);
+      chosen = PullPolicy::parse(policy.empty() ? policy_of(service) : policy);
       if (!wants_pull(store, wish, chosen)) continue;
     } catch (Error& e) {
       throw e.at(service.origin("image"));
@@ -78,7 +99,8 @@ std::vector<NeededImage> images_to_pull(const Roots& roots, const compose::Proje
       return n.wish.reference == wish.reference && n.wish.platform == wish.platform;
     });
     if (known == out.end()) known = out.insert(out.end(), NeededImage{wish, {}});
-    known->services.push_back(name);
+    if (std::ranges::find(known->services, name) == known->services.end())
+      known->services.push_back(name);
   }
   return out;
 }

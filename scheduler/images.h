@@ -29,6 +29,9 @@ struct NeededImage {
   std::vector<std::string> services;
 };
 
+// Each service with its image, with those of its pre_start hooks and those that it mounts.
+std::vector<std::pair<std::string, std::string>> images_of(const compose::Project& project);
+
 // What is to be pulled for these services ("" of all). `policy` replaces that of the services where
 // it is not empty. Throws Error where a policy is none.
 std::vector<NeededImage> images_to_pull(const Roots& roots, const compose::Project& project,

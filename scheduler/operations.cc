@@ -56,6 +56,8 @@ Task<> Supervisor::perform(const Operation& operation) {
   if (auto* o = std::get_if<StartContainer>(&operation))
     co_return co_await replica(o->replica).start();
   if (auto* o = std::get_if<AwaitCondition>(&operation)) co_return co_await await_condition(*o);
+  if (auto* o = std::get_if<AwaitEnd>(&operation))
+    co_return co_await await_completed(replica(o->replica));
   if (auto* o = std::get_if<AwaitReady>(&operation)) co_return co_await await_ready(o->service);
   if (auto* o = std::get_if<StopContainer>(&operation))
     co_return co_await replica(o->replica).stop(grace_);
@@ -80,7 +82,7 @@ Task<> Supervisor::create_volume(const std::string& key) {
 
 void Supervisor::create_container(const CreateContainer& operation) {
   const ReplicaRef& ref = operation.replica;
-  const compose::Service& service = *described(ref);
+  const compose::Service service = *described(ref);
   auto image = images_.find(service.image);
   if (!image) {
     throw Error("no image " + service.image)
@@ -101,7 +103,7 @@ void Supervisor::create_container(const CreateContainer& operation) {
   row.command = command_text(command_of(shown, image->config));
   row.service_json = json::serialize(compose::to_json(service));
   bool beside = one_off_ && one_off_->service.container_name == ref.name;
-  row.one_off = beside;
+  row.one_off = beside || is_pre_start(ref);
   row.remove_at_end = beside && one_off_->remove_at_end;
   auto inherited = inherited_volumes_.extract(ref.name);
   if (!inherited.empty() && !operation.new_volumes)
@@ -191,7 +193,7 @@ Task<> Supervisor::remove_container(const ReplicaRef& ref) {
   co_await it->second->remove();
   inherited_volumes_[ref.name] = it->second->row().anonymous_volumes;
   // Reserved before the plan began, for who comes next.
-  ports_.release(ref.name, starting_.contains(ref.name) ? described(ref) : nullptr);
+  ports_.release(ref.name, starting_.contains(ref.name) ? described(ref) : std::nullopt);
   replicas_.erase(ref.name);
   context_.changed();
 }

@@ -27,6 +27,9 @@ struct Describe {
                        o.condition == compose::Condition::service_healthy ? "become " : "",
                        kWords[static_cast<int>(o.condition)], o.required ? "" : " or failed");
   }
+  std::string operator()(const AwaitEnd& o) const {
+    return fmt::format("wait until {} has completed successfully", o.replica.name);
+  }
   std::string operator()(const AwaitReady& o) const {
     return fmt::format("wait until {} is ready", o.service);
   }
@@ -81,6 +84,8 @@ OperationParts parts_of(const Operation& operation) {
   if (const auto* o = std::get_if<AwaitCondition>(&operation))
     return {"await", "service", o->service};
   if (const auto* o = std::get_if<AwaitReady>(&operation)) return {"await", "service", o->service};
+  if (const auto* o = std::get_if<AwaitEnd>(&operation))
+    return {"await", "container", o->replica.name};
   if (const auto* o = std::get_if<CreateContainer>(&operation))
     return {"create", "container", o->replica.name};
   std::string text = describe(operation);

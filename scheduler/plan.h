@@ -47,6 +47,10 @@ struct AwaitCondition {
   compose::Condition condition;
   bool required = true;
 };
+// Waits until the container has ended with code 0.
+struct AwaitEnd {
+  ReplicaRef replica;
+};
 // Waits until it runs, is healthy where it has a health check, or has completed with 0: `up
 // --wait`.
 struct AwaitReady {
@@ -77,7 +81,7 @@ struct RemoveVolume {
 
 using Operation =
     std::variant<CreateNetwork, CreateVolume, CreateContainer, PrepareContainer, StartContainer,
-                 AwaitCondition, AwaitReady, StopContainer, KillContainer, PauseContainer,
+                 AwaitCondition, AwaitEnd, AwaitReady, StopContainer, KillContainer, PauseContainer,
                  UnpauseContainer, RemoveContainer, RemoveNetwork, RemoveVolume>;
 
 using NodeId = size_t;

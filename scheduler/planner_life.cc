@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "compose/graph.h"
 #include "scheduler/planner.h"
+#include "scheduler/pre_start.h"
 #include "scheduler/sharing.h"
 
 namespace pcompose::scheduler {
@@ -35,6 +36,7 @@ class LifePlanner {
         add_owners(name, before);
         NodeId prepared = add(PrepareContainer{ref(c)}, cause, before);
         before = conditions(name);
+        for (NodeId id : pre_start(name, cause, after, before)) before.push_back(id);
         before.push_back(prepared);
         started_[name].push_back(add(StartContainer{ref(c)}, cause, std::move(before)));
       }
@@ -81,10 +83,27 @@ class LifePlanner {
     return after;
   }
 
+  // Once a service, where none of its containers goes on running.
+  std::vector<NodeId> pre_start(const std::string& name, const std::string& cause,
+                                const std::map<std::string, NodeId>& stopped,
+                                const std::vector<NodeId>& conditions) {
+    auto service = project_.services.find(name);
+    bool goes_on = std::ranges::any_of(observed_.containers, [&](const ObservedContainer& c) {
+      return c.service == name && !c.one_off && up(c) && !stopped.contains(c.name);
+    });
+    if (service == project_.services.end() || goes_on) return {};
+    auto [hooks, fresh] = hooks_.try_emplace(name);
+    if (!fresh) return hooks->second;
+    BeforeHooks before{cause, {}, conditions};
+    for (const auto& [container, id] : stopped) before.conditions.push_back(id);
+    return hooks->second = add_pre_start(plan, project_, service->second, observed_, before);
+  }
+
   const Project& project_;
   const Observed& observed_;
   compose::ServiceGraph graph_;
   std::map<std::string, std::vector<NodeId>> started_;
+  std::map<std::string, std::vector<NodeId>> hooks_;  // pre_start, by service
 };
 
 std::set<std::string> chosen(const Observed& observed, const std::vector<std::string>& services) {

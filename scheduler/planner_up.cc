@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "compose/graph.h"
 #include "scheduler/planner.h"
+#include "scheduler/pre_start.h"
 #include "scheduler/sharing.h"
 
 namespace pcompose::scheduler {
@@ -23,6 +24,7 @@ class UpPlanner {
             const UpOptions& options)
       : project_(project),
         desired_(desired),
+        all_(observed),
         observed_(observed),
         options_(options),
         graph_(project) {
@@ -306,8 +308,26 @@ class UpPlanner {
     }
     NodeId prepared = add(PrepareContainer{replica}, cause, after);
     auto before_start = conditions(service);
+    auto hooks = pre_start(service, cause, before_start);
+    before_start.insert(before_start.end(), hooks.begin(), hooks.end());
     before_start.push_back(prepared);
     started.push_back(add(StartContainer{replica}, cause, before_start));
+  }
+
+  // Once a service, where none of its containers goes on running.
+  std::vector<NodeId> pre_start(const Service& service, const std::string& cause,
+                                const std::vector<NodeId>& conditions) {
+    bool goes_on = std::ranges::any_of(observed_.containers, [&](const ObservedContainer& c) {
+      return c.service == service.name && c.is_up() && !stops_.contains(c.name);
+    });
+    if (goes_on) return {};
+    auto [hooks, fresh] = hooks_.try_emplace(service.name);
+    if (fresh) {
+      BeforeHooks before{cause, created_[service.name], conditions};
+      for (NodeId id : resources(service)) before.containers.push_back(id);
+      hooks->second = add_pre_start(plan_, project_, service, all_, before);
+    }
+    return hooks->second;
   }
 
   NodeId stop(const ObservedContainer& c, const std::string& cause, std::vector<NodeId> after) {
@@ -331,6 +351,7 @@ class UpPlanner {
 
   const Project& project_;
   const Desired& desired_;
+  const Observed& all_;
   Observed observed_;  // without what `run` made
   std::vector<ObservedContainer> ended_one_offs_;
   const UpOptions& options_;
@@ -343,6 +364,7 @@ class UpPlanner {
   std::map<std::string, std::vector<NodeId>> dependents_stopped_;  // before a service is removed
   std::map<std::string, std::vector<NodeId>> surplus_;             // removed, by service
   std::map<std::string, std::vector<NodeId>> created_;
+  std::map<std::string, std::vector<NodeId>> hooks_;  // pre_start, by service
   std::map<std::string, std::vector<NodeId>> started_;
   std::map<std::tuple<std::string, compose::Condition, bool>, NodeId> awaited_;
 };

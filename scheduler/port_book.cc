@@ -75,9 +75,10 @@ Fd PortBook::socket_of(const std::string& container_name, const netns::PortRow& 
   return {};
 }
 
-void PortBook::release(const std::string& container_name, const compose::Service* successor) {
+void PortBook::release(const std::string& container_name,
+                       const std::optional<compose::Service>& successor) {
   std::set<std::string> kept;
-  if (successor != nullptr) {
+  if (successor) {
     for (const auto& port : successor->ports) kept.insert(key_of(container_name, port));
   }
   for (auto it = held_.begin(); it != held_.end();) {

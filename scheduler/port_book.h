@@ -34,7 +34,8 @@ class PortBook {
   // A duplicate of the socket that holds the row's host port; empty where the book has none.
   [[nodiscard]] Fd socket_of(const std::string& container_name, const netns::PortRow& row) const;
   // Lets go of the container's ports, but for those that its successor has, too.
-  void release(const std::string& container_name, const compose::Service* successor = nullptr);
+  void release(const std::string& container_name,
+               const std::optional<compose::Service>& successor = std::nullopt);
 
   // From and to the keeper: a descriptor called "p/<key>".
   void restore(const std::string& key, Fd socket);

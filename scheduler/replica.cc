@@ -7,7 +7,9 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "compose/json.h"
+#include "compose/units.h"
 #include "engine/output/log_tail.h"
+#include "engine/quota.h"
 
 namespace pcompose::scheduler {
 
@@ -56,7 +58,31 @@ void Replica::tell(const std::string& action, std::map<std::string, std::string>
   context_.publish(event_of(action, std::move(more)));
 }
 
+void Replica::choose_group() {
+  if (service_.cgroup_parent.empty()) return;
+  try {
+    context_.cgroups->place(row_.short_id(), service_.cgroup_parent);
+  } catch (Error& e) {
+    throw e.add("cgroup_parent").at(service_.origin("cgroup_parent"));
+  }
+}
+
+void Replica::limit_storage() {
+  auto size = service_.storage_opt.find("size");
+  if (size == service_.storage_opt.end()) return;
+  try {
+    auto bytes = compose::parse_bytes(size->second);
+    // Of the container's id: a number that no other directory has by chance.
+    auto project = static_cast<uint32_t>(std::stoul(row_.id.substr(0, 8), nullptr, 16) | 1U);
+    engine::limit_space({state_directory() + "/upper", state_directory() + "/work"}, project,
+                        static_cast<uint64_t>(bytes.value_or(0)));
+  } catch (Error& e) {
+    throw e.add("storage_opt.size").at(service_.origin("storage_opt"));
+  }
+}
+
 void Replica::create() {
+  choose_group();
   row_.created_ns = context_.wall_ns();
   add_anonymous_volumes();
   save();
@@ -66,6 +92,7 @@ void Replica::create() {
     make_directories(state_directory() + part);
   // The image decides who may enter its root; ours is 0700 above it.
   fs::permissions(state_directory() + "/upper", fs::perms(0755));
+  limit_storage();
   tell("create");
 }
 
@@ -111,6 +138,7 @@ Task<> Replica::remove() {
 }
 
 void Replica::resume(Inherited inherited) {
+  choose_group();
   out_ = std::move(inherited.out);
   err_ = std::move(inherited.err);
   stdin_ = std::move(inherited.in);

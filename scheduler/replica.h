@@ -188,6 +188,11 @@ class Replica {
   Task<std::vector<Fd>> attach_volumes(int root, engine::ContainerSpec& spec);
   Task<> attach_named(const compose::Mount& mount, const std::string& volume, int root,
                       std::vector<Fd>& trees, engine::ContainerSpec& spec);
+  Task<> attach_image(const compose::Mount& mount, std::vector<Fd>& trees,
+                      engine::ContainerSpec& spec);
+  void add_endpoint_sysctls(engine::ContainerSpec& spec) const;
+  void choose_group();   // cgroup_parent
+  void limit_storage();  // storage_opt; its directories are empty
   void attach_bind(const compose::Mount& mount, std::vector<Fd>& trees,
                    engine::ContainerSpec& spec);
   Task<> attach_grants(std::vector<Fd>& trees, engine::ContainerSpec& spec);

@@ -1,11 +1,16 @@
 // A container's namespace, its networks and its published ports.
 #include <algorithm>
+#include <sstream>
 
 #include "base/error.h"
 #include "scheduler/replica.h"
 
 namespace pcompose::scheduler {
 namespace {
+
+// Options of docker's for one membership; the others are its drivers' own.
+constexpr const char* kEndpointName = "com.docker.network.endpoint.ifname";
+constexpr const char* kEndpointSysctls = "com.docker.network.endpoint.sysctls";
 
 using netns::Protocol;
 
@@ -48,6 +53,8 @@ std::vector<netns::Attachment> Replica::attachments() const {
     a.address6 = n.ipv6_address;
     a.link_locals = n.link_local_ips;
     a.interface = n.interface_name;
+    auto named = n.driver_opts.find(kEndpointName);
+    if (a.interface.empty() && named != n.driver_opts.end()) a.interface = named->second;
     a.gw_priority = n.gw_priority;
     a.mac = n.mac_address;
     // The service's own means its first network, as docker has it.
@@ -55,6 +62,30 @@ std::vector<netns::Attachment> Replica::attachments() const {
     out.push_back(std::move(a));
   }
   return out;
+}
+
+// "net.ipv4.conf.IFNAME.log_martians=1,…", as docker has it.
+void Replica::add_endpoint_sysctls(engine::ContainerSpec& spec) const {
+  auto members = by_priority(service_);
+  for (size_t i = 0; i < members.size() && members.size() == endpoints_.size(); ++i) {
+    auto option = members[i].driver_opts.find(kEndpointSysctls);
+    if (option == members[i].driver_opts.end()) continue;
+    std::istringstream settings(option->second);
+    for (std::string text; std::getline(settings, text, ',');) {
+      size_t equals = text.find('=');
+      std::string path = text.substr(0, equals);
+      std::ranges::replace(path, '.', '/');
+      size_t name = path.find("IFNAME");
+      if (equals == std::string::npos || name == std::string::npos || !path.starts_with("net/") ||
+          path.find("//") != std::string::npos) {
+        throw Error("\"" + text + "\" is no setting of an interface")
+            .at(members[i].position)
+            .hint("for example net.ipv4.conf.IFNAME.log_martians=1");
+      }
+      path.replace(name, 6, endpoints_[i].interface);
+      spec.linux.sysctl.emplace_back(path, text.substr(equals + 1));
+    }
+  }
 }
 
 netns::ReplicaSpec Replica::network_spec() const {

@@ -4,12 +4,17 @@
 #include <algorithm>
 #include <charconv>
 #include <fcntl.h>
+#include <sys/ioctl.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
+#include <boost/asio/experimental/awaitable_operators.hpp>
 #include <fmt/format.h>
 
 #include "base/error.h"
 #include "base/json.h"
+#include "engine/launch/rights.h"
 #include "engine/merged_layers.h"
 #include "engine/plan.h"
 #include "engine/rootless/own_ids.h"
@@ -122,7 +127,7 @@ Task<> Replica::create_by_runtime() {
   std::vector<Fd> trees;
   co_await describe_process(trees);
   clamp_limits(spec_.process);
-  spec_.linux.cgroups_path = "/" + context_.roots.tag + "/" + row_.short_id();
+  spec_.linux.cgroups_path = context_.cgroups->path(row_.short_id());
   spec_.linux.seccomp_profile = context_.profile_of(service_);
   std::string bundle = run_directory() + "/bundle";
   make_directories(bundle);
@@ -163,20 +168,64 @@ Task<> Replica::run_by_runtime() {
   started(std::move(launched));
 }
 
+namespace {
+
+using asio::local::stream_protocol;
+
+// The master's side of a terminal, which a runtime sends to the socket that it was told (runc,
+// "Terminals": docs/terminals.md).
+Task<Fd> receive_terminal(stream_protocol::acceptor& listener) {
+  auto socket = co_await listener.async_accept(asio::use_awaitable);
+  co_await socket.async_wait(stream_protocol::socket::wait_read, asio::use_awaitable);
+  char name[256];
+  iovec iov{name, sizeof name};
+  launch::RightsBuffer<1> control;
+  msghdr m{};
+  m.msg_iov = &iov;
+  m.msg_iovlen = 1;
+  launch::expect_rights(m, control);
+  int fd = -1;
+  bool came = ::recvmsg(socket.native_handle(), &m, MSG_CMSG_CLOEXEC | MSG_DONTWAIT) > 0 &&
+              launch::take_rights(m, &fd) == 1;
+  if (!came) throw Error("the runtime sent no terminal");
+  co_return Fd(fd);
+}
+
+void resize(const Fd& terminal, const engine::Process& process) {
+  winsize size{process.rows, process.columns, 0, 0};
+  if (process.rows != 0) ::ioctl(terminal.get(), TIOCSWINSZ, &size);
+}
+
+}  // namespace
+
 Task<std::shared_ptr<ExecProcess>> Replica::exec_by_runtime(engine::Process process,
                                                             const ExecRequest* told) {
-  if (process.terminal) {
-    throw Error("a terminal is not supported with the runtime " + service_.runtime)
-        .hint("exec -T does without");
-  }
   std::string file = fmt::format("{}/exec-{}.json", run_directory(), execs_ + 1);
+  std::string console = fmt::format("{}/tty-{}", run_directory(), execs_ + 1);
   replace_file(file, json::serialize(engine::runtime::process_json(process)), 0600);
-  engine::Process call = runtime_call({"exec", "--process", file, row_.short_id()});
+  std::vector<std::string> words = {"exec", "--process", file};
+  std::optional<stream_protocol::acceptor> listener;
+  if (process.terminal) {
+    listener.emplace(context_.executor, stream_protocol::endpoint(console));
+    words.insert(words.end(), {"--tty", "--console-socket", console});
+  }
+  words.push_back(row_.short_id());
+  engine::Process call = runtime_call(std::move(words));
   Fd null = open_file("/dev/null", O_RDWR);
   for (size_t i = 0; i < 3; ++i)
     call.stdio[i] = process.stdio[i] < 0 ? null.get() : process.stdio[i];
-  co_return co_await launch_beside(
+  auto running = co_await launch_beside(
       engine::runtime_plan(call, context_.cgroups->procs(row_.short_id())), told);
+  if (!listener) co_return running;
+  using namespace asio::experimental::awaitable_operators;  // NOLINT: operators only
+  auto first = co_await (receive_terminal(*listener) || running->ended.wait());
+  ::unlink(console.c_str());
+  if (first.index() == 1)
+    throw Error(fmt::format("{}: {}", service_.runtime, last_words(oci_log())))
+        .exit_code(running->status ? running->status->code() : 1);
+  running->terminal = std::move(std::get<0>(first));
+  resize(running->terminal, process);
+  co_return running;
 }
 
 }  // namespace pcompose::scheduler

@@ -66,6 +66,7 @@ engine::ContainerSpec Replica::describe() {
   if (shared_.ipc) spec.linux.namespaces.emplace_back(CLONE_NEWIPC, shared_.ipc.get());
   if (shared_.uts) spec.linux.namespaces.emplace_back(CLONE_NEWUTS, shared_.uts.get());
   apply_rights(service_, spec);
+  add_endpoint_sysctls(spec);
   device_edits_ = cdi_edits_of(service_);
   device_edits_.apply(spec);
   spaces_.apply(spec);

@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "base/sha256.h"
 #include "engine/launch/kernel_abi.h"
+#include "engine/merged_layers.h"
 #include "engine/plan.h"
 #include "engine/rootless/adapt.h"
 #include "engine/rootless/own_ids.h"
@@ -41,6 +42,7 @@ engine::Mount tree_mount(const compose::Mount& mount, int tree, bool is_file) {
   m.is_file = is_file;
   m.propagation = propagation_of(mount.propagation);
   m.attributes = mount.read_only ? launch::kAttrReadOnly : 0;
+  m.top_only = mount.recursive == "writable";  // what is mounted beneath it is not read-only
   return m;
 }
 
@@ -137,11 +139,39 @@ void Replica::attach_bind(const compose::Mount& mount, std::vector<Fd>& trees,
   }
   auto missing = mount.create_host_path ? volumes::Missing::create : volumes::Missing::refuse;
   try {
-    trees.push_back(volumes::bind_tree(mount.source, missing, &is_file));
+    auto submounts =
+        mount.recursive == "disabled" ? volumes::Submounts::without : volumes::Submounts::with;
+    trees.push_back(volumes::bind_tree(mount.source, missing, &is_file, submounts));
   } catch (Error& e) {
     throw e.at(mount.position);
   }
   spec.start_mounts.push_back(tree_mount(mount, trees.back().get(), is_file));
+}
+
+// The root of an image, or a part of it: read-only, and layers that the container itself may have.
+Task<> Replica::attach_image(const compose::Mount& mount, std::vector<Fd>& trees,
+                             engine::ContainerSpec& spec) {
+  auto service = context_.model->services.find(mount.source);
+  bool named = service != context_.model->services.end();
+  auto image = context_.images->find(named ? service->second.image : mount.source);
+  if (!image) throw Error("no image " + mount.source).at(mount.position);
+  std::string empty = state_directory() + "/empty";
+  make_directories(empty);
+  bool is_file = false;
+  LoopThread thread("image");
+  try {
+    trees.push_back(co_await thread.run([&] {
+      Fd root =
+          engine::open_merged_layers(context_.images->links_directory(), image->layers, empty);
+      std::string path = fmt::format("/proc/self/fd/{}", root.get());
+      return mount.subpath.empty() ? volumes::mount_tree(path)
+                                   : volumes::mount_subtree(path, mount.subpath, &is_file);
+    }));
+  } catch (Error& e) {
+    throw e.add("image " + mount.source).at(mount.position);
+  }
+  spec.start_mounts.push_back(tree_mount(mount, trees.back().get(), is_file));
+  spec.start_mounts.back().attributes = launch::kAttrReadOnly;
 }
 
 Task<std::vector<Fd>> Replica::attach_volumes(int root, engine::ContainerSpec& spec) {
@@ -152,6 +182,8 @@ Task<std::vector<Fd>> Replica::attach_volumes(int root, engine::ContainerSpec& s
       spec.start_mounts.push_back(tmpfs_mount(m));
     } else if (m.type == compose::MountType::bind) {
       attach_bind(m, trees, spec);
+    } else if (m.type == compose::MountType::image) {
+      co_await attach_image(m, trees, spec);
     } else if (!m.source.empty()) {
       auto declared = context_.model->volumes.find(m.source);
       if (declared == context_.model->volumes.end())
@@ -166,6 +198,8 @@ Task<std::vector<Fd>> Replica::attach_volumes(int root, engine::ContainerSpec& s
       spec.start_mounts.push_back(tmpfs_mount(from.mount));
     else if (from.mount.type == compose::MountType::bind)
       attach_bind(from.mount, trees, spec);
+    else if (from.mount.type == compose::MountType::image)
+      co_await attach_image(from.mount, trees, spec);
     else
       co_await attach_named(from.mount, from.volume, root, trees, spec);
   }

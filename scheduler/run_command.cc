@@ -4,16 +4,27 @@
 #include "base/error.h"
 #include "compose/json.h"
 #include "scheduler/command_turn.h"
+#include "scheduler/pre_start.h"
 #include "scheduler/request.h"
 #include "scheduler/supervisor.h"
 
 namespace pcompose::scheduler {
 
-// What a container is to be made from; nullptr where the project does not have its service.
-const compose::Service* Supervisor::described(const ReplicaRef& ref) const {
-  if (one_off_ && one_off_->service.container_name == ref.name) return &one_off_->service;
+std::optional<compose::Service> Supervisor::described(const ReplicaRef& ref) const {
+  if (one_off_ && one_off_->service.container_name == ref.name) return one_off_->service;
   auto service = model_.services.find(ref.service);
-  return service == model_.services.end() ? nullptr : &service->second;
+  if (service == model_.services.end()) return std::nullopt;
+  for (compose::Service& hook : pre_start_of(model_, service->second)) {
+    if (hook.container_name == ref.name) return std::move(hook);
+  }
+  return service->second;
+}
+
+bool Supervisor::is_pre_start(const ReplicaRef& ref) const {
+  auto service = model_.services.find(ref.service);
+  if (service == model_.services.end()) return false;
+  auto hooks = pre_start_of(model_, service->second);
+  return std::ranges::find(hooks, ref.name, &compose::Service::container_name) != hooks.end();
 }
 
 Task<> Supervisor::run_one_off(const json::object& request, ProgressSink& progress,

@@ -38,7 +38,7 @@ Supervisor::Supervisor(asio::io_context& io, std::string project, Fd keeper_sock
       db_(context_.roots.database()),
       store_(db_, boot_id()),
       images_(db_, context_.roots),
-      cgroups_(context_.roots),
+      cgroups_(context_.roots, context_.project),
       shared_(context_.roots.rootless
                   ? std::optional(engine::SharedNamespaces::join(context_.roots))
                   : std::nullopt),

@@ -115,7 +115,9 @@ class Supervisor final : public Runtime {
   Task<> watch_tables();
   Task<> create_volume(const std::string& key);
   void create_container(const CreateContainer& operation);
-  const compose::Service* described(const ReplicaRef& ref) const;
+  // What a container is to be made from; nothing where the project does not have its service.
+  [[nodiscard]] std::optional<compose::Service> described(const ReplicaRef& ref) const;
+  [[nodiscard]] bool is_pre_start(const ReplicaRef& ref) const;
   Task<> remove_ended(ReplicaRef ref);
   Task<> discard(ReplicaRef ref);
   Task<> await_condition(const AwaitCondition& operation);

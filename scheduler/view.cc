@@ -9,7 +9,7 @@
 #include "base/json.h"
 #include "base/pidfd.h"
 #include "compose/json.h"
-#include "engine/cgroup.h"
+#include "engine/cgroup_usage.h"
 #include "engine/keeper/protocol.h"
 #include "engine/namespaces.h"
 #include "engine/output/log_tail.h"
@@ -155,8 +155,7 @@ std::vector<VolumeView> view_volumes(const Roots& roots, const std::string& proj
 }
 
 std::vector<pid_t> processes_of(const ContainerRow& row) {
-  Roots roots = Roots::from_environment();
-  auto found = engine::Cgroups(roots).processes(row.short_id());
+  auto found = engine::processes_in_group(row.pid, row.short_id());
   return found.empty() ? engine::processes_in_namespace_of(row.pid) : found;
 }
 

@@ -17,8 +17,8 @@ constexpr unsigned kAtRecursive = 0x8000;
 constexpr unsigned kCloneAll = kOpenTreeClone | O_CLOEXEC | kAtRecursive;
 
 // -1 and errno where it fails.
-Fd clone_tree(const std::string& path) {
-  return Fd(static_cast<int>(::syscall(SYS_open_tree, AT_FDCWD, path.c_str(), kCloneAll)));
+Fd clone_tree(const std::string& path, unsigned flags = kCloneAll) {
+  return Fd(static_cast<int>(::syscall(SYS_open_tree, AT_FDCWD, path.c_str(), flags)));
 }
 
 // mkdir -p, with the mode that a shell would give it whatever our umask is.
@@ -53,15 +53,16 @@ Fd mount_subtree(const std::string& path, const std::string& subpath, bool* is_f
   return tree;
 }
 
-Fd bind_tree(const std::string& path, Missing missing, bool* is_file) {
-  Fd tree = clone_tree(path);
+Fd bind_tree(const std::string& path, Missing missing, bool* is_file, Submounts submounts) {
+  unsigned flags = submounts == Submounts::with ? kCloneAll : kOpenTreeClone | O_CLOEXEC;
+  Fd tree = clone_tree(path, flags);
   if (!tree && errno == ENOENT) {
     if (missing == Missing::refuse) {
       throw Error("bind source " + path +
                   " does not exist (make it, or set create_host_path: true)");
     }
     make_bind_directory(path);
-    tree = clone_tree(path);
+    tree = clone_tree(path, flags);
     if (!tree && errno == ENOENT)
       throw Error("bind source " + path + " is a link to something that does not exist");
   }

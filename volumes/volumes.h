@@ -66,6 +66,8 @@ Fd options_tree(const std::map<std::string, std::string>& options);
 // A bind source: the path must exist, or is made as a directory where `create`. Throws Error with
 // the cure.
 enum class Missing { create, refuse };
-Fd bind_tree(const std::string& path, Missing missing, bool* is_file);
+enum class Submounts { with, without };
+Fd bind_tree(const std::string& path, Missing missing, bool* is_file,
+             Submounts submounts = Submounts::with);
 
 }  // namespace pcompose::volumes

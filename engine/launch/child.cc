@@ -111,6 +111,8 @@ int perform(State& s, const Op& op) {
       return do_sysctl(s, op);
     case OpCode::pivot:
       return do_pivot(s, op);
+    case OpCode::loopback_up:
+      return do_loopback_up();
     case OpCode::hostname:
       return result(sethostname(text(s, op.s1), strlen(text(s, op.s1))));
     case OpCode::domainname:

@@ -83,6 +83,7 @@ int do_capabilities(const State& s, const Op& op);
 int do_seccomp(const State& s, const Op& op);
 int do_set_namespace(State& s, const Op& op);
 int do_map_ids();
+int do_loopback_up();
 int do_find_program(const State& s, const Op& op);
 int do_scheduler(const State& s, const Op& op);
 int do_io_priority(const Op& op);

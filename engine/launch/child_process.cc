@@ -6,6 +6,7 @@
 #include <linux/capability.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
+#include <net/if.h>
 #include <sched.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -166,15 +167,28 @@ int do_pty(const State& s, const Op& op) {
   return error;
 }
 
+// netdevice(7).
+int do_loopback_up() {
+  int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  if (fd < 0) return errno == EAFNOSUPPORT ? 0 : errno;  // a kernel without IPv4
+  ifreq request{};
+  strcpy(request.ifr_name, "lo");
+  request.ifr_flags = IFF_UP | IFF_RUNNING;
+  int error = result(ioctl(fd, SIOCSIFFLAGS, &request));
+  close(fd);
+  return error;
+}
+
 int do_own_stdio(const Op& op) {
   for (int fd = 0; fd < 3; ++fd) {
     struct stat st{};
     if (fstat(fd, &st) != 0) continue;  // closed
     // The null device is everybody's.
     if (S_ISCHR(st.st_mode) && st.st_rdev == makedev(1, 3)) continue;
-    if (st.st_uid == static_cast<uid_t>(op.a)) continue;
-    if (fchown(fd, static_cast<uid_t>(op.a), static_cast<gid_t>(-1)) != 0 && errno != EPERM &&
-        errno != EINVAL && errno != EROFS)
+    auto uid = static_cast<uid_t>(op.a);
+    auto gid = static_cast<gid_t>(op.b);
+    if (st.st_uid == uid && st.st_gid == gid) continue;
+    if (fchown(fd, uid, gid) != 0 && errno != EPERM && errno != EINVAL && errno != EROFS)
       return errno;
   }
   return 0;
@@ -252,7 +266,8 @@ int do_user(const State& s, const Op& op) {
   if (prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0) != 0) return errno;
   const auto* groups = reinterpret_cast<const gid_t*>(s.plan + op.s1);
   // An ordinary user's own user namespace denies setgroups(2), and has no groups to drop then.
-  if (syscall(SYS_setgroups, static_cast<size_t>(op.c), op.c == 0 ? nullptr : groups) != 0 &&
+  if (op.arg == 0 &&
+      syscall(SYS_setgroups, static_cast<size_t>(op.c), op.c == 0 ? nullptr : groups) != 0 &&
       (errno != EPERM || op.c != 0))
     return errno;
   auto gid = static_cast<gid_t>(op.b);

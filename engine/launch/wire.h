@@ -11,10 +11,10 @@
 
 namespace pcompose::launch {
 
-// "pcl2": raise with every change of this file. (The test of upgrades builds programs with
+// "pcl3": raise with every change of this file. (The test of upgrades builds programs with
 // another.)
 #ifndef PCOMPOSE_PLAN_MAGIC
-#define PCOMPOSE_PLAN_MAGIC 0x70636c32
+#define PCOMPOSE_PLAN_MAGIC 0x70636c33
 #endif
 constexpr uint32_t kPlanMagic = PCOMPOSE_PLAN_MAGIC;
 constexpr uint32_t kMaxPlanBytes = 4U << 20U;
@@ -42,6 +42,7 @@ enum class OpCode : uint16_t {
   read_only,  // s1: path; absent is fine
   sysctl,     // s1: name with slashes, s2: value; after /proc, before it is made read-only
   pivot,  // the root becomes /; nothing of the host is reachable by path from here on. a: kPivot…
+  loopback_up,     // of a new network namespace
   hostname,        // s1
   domainname,      // s1
   root_read_only,  // after the last mount point was made
@@ -55,7 +56,7 @@ enum class OpCode : uint16_t {
   inherit,     // fd: stays open in the program, under its number
   pty,  // a new terminal of the container's devpts becomes 0, 1, 2; arg: rows << 16 | columns, a:
         // kPty…, b: owner
-  own_stdio,          // a: uid; so that it may open /dev/stdout again. What is /dev/null stays
+  own_stdio,  // a: uid, b: gid; so that it may open /dev/stdout again. What is /dev/null stays
   working_directory,  // s1; made where it is missing, unless a is kMustExist
   find_program,       // s1: argv[0], s3: PATH; so that a missing one fails before the start
   limit,              // a: RLIMIT_…, arg: soft, arg2: hard; clamped to what we may have
@@ -66,7 +67,8 @@ enum class OpCode : uint16_t {
   affinity,           // s1: bits of processors, a: bytes
   personality,        // arg
   bounding,           // arg: capabilities that may ever be had
-  user,     // a: uid, b: gid, s1: groups (uint32_t each), c: how many; keeps capabilities for now
+  user,     // a: uid, b: gid, s1: groups (uint32_t each), c: how many, arg: 1 keeps the groups
+            // there are; keeps capabilities for now
   seccomp,  // s1: struct sock_filter array, a: how many, b: SECCOMP_FILTER_FLAG_…, c: kSeccomp…
   capabilities,  // s1: CapabilitySets
   no_new_privs,

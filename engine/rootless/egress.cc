@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "base/fd.h"
+#include "engine/unit.h"
 
 namespace pcompose::engine::rootless {
 namespace {
@@ -22,7 +23,7 @@ std::string found(const std::string& name) {
 
 bool has_egress() { return !found("pasta").empty() || !found("slirp4netns").empty(); }
 
-std::optional<Child> start_egress(pid_t pid) {
+std::optional<Child> start_egress(pid_t pid, const Roots& roots, const std::string& unit) {
   SpawnOptions options;
   if (std::string pasta = found("pasta"); !pasta.empty()) {
     options.argv = {pasta,         "--foreground",
@@ -43,6 +44,7 @@ std::optional<Child> start_egress(pid_t pid) {
   options.fds = {{nothing.get(), 0}, {nothing.get(), 1}, {nothing.get(), 2}};
   options.session = Session::own;
   options.directory = "/";
+  put_into_unit(options, roots, unit);
   return spawn(options);
 }
 

@@ -5,6 +5,7 @@
 #include <sys/types.h>
 
 #include "base/process.h"
+#include "base/roots.h"
 
 namespace pcompose::engine::rootless {
 
@@ -14,7 +15,7 @@ bool has_egress();
 // Starts pasta(1), else slirp4netns(1), for the network and user namespace of `pid`, from outside
 // of them: neither can from within. It gives no way to the host's own loopback and forwards no
 // port. It does not end with the namespace: kill it. nullopt where neither is installed; where it
-// finds no way out it ends by itself.
-std::optional<Child> start_egress(pid_t pid);
+// finds no way out it ends by itself. It joins the unit `unit` (engine/unit.h).
+std::optional<Child> start_egress(pid_t pid, const Roots& roots, const std::string& unit);
 
 }  // namespace pcompose::engine::rootless

@@ -1,6 +1,9 @@
 #include "engine/rootless/own_ids.h"
 
+#include <cstdlib>
+#include <pwd.h>
 #include <sstream>
+#include <unistd.h>
 
 #include "base/fd.h"
 #include "engine/rootless/egress.h"
@@ -36,6 +39,17 @@ bool contains(const std::vector<Range>& ranges, uint32_t id) {
   return false;
 }
 
+// systemd ends what is left of a user with the last session, loginctl(1) says: except where there
+// is this file. "" where all is well.
+std::string user_without_lingering() {
+  const char* id = std::getenv("PCOMPOSE_ROOTLESS");
+  if (id == nullptr || ::access("/run/systemd/system", F_OK) != 0) return "";
+  passwd* user = ::getpwuid(static_cast<uid_t>(std::strtoul(id, nullptr, 10)));
+  if (user == nullptr) return "";
+  std::string file = std::string("/var/lib/systemd/linger/") + user->pw_name;
+  return ::access(file.c_str(), F_OK) == 0 ? "" : user->pw_name;
+}
+
 }  // namespace
 
 bool in_user_namespace() {
@@ -61,6 +75,10 @@ std::vector<std::string> shortcomings() {
     out.emplace_back(
         "neither pasta nor slirp4netns is installed: containers reach each other, and nothing "
         "outside (apt install passt)");
+  }
+  if (std::string user = user_without_lingering(); !user.empty()) {
+    out.emplace_back("containers end when " + user +
+                     " has logged out everywhere: loginctl enable-linger " + user);
   }
   return out;
 }

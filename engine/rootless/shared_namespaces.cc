@@ -19,11 +19,15 @@
 #include "engine/rootless/id_maps.h"
 #include "engine/rootless/protocol.h"
 #include "engine/rootless/subordinate_ids.h"
+#include "engine/unit.h"
 
 namespace pcompose::engine {
 namespace {
 
 namespace protocol = pcompose::rootless;
+
+// No project has this name: they begin with a letter or a digit.
+constexpr const char* kUnit = "_namespaces";
 
 // Numbers that nothing else of a child has.
 constexpr int kUserFd = 90, kConnectionFd = 91;
@@ -132,6 +136,7 @@ Child start_holder(const Roots& roots, const Fd& theirs) {
   options.fds = {{theirs.get(), protocol::kStarter}, {STDERR_FILENO, STDERR_FILENO}};
   options.session = Session::own;
   options.directory = "/";
+  put_into_unit(options, roots, kUnit);
   return spawn(options);
 }
 
@@ -155,7 +160,7 @@ void make(const Roots& roots) {
   tell(ours, protocol::kMapsWritten);
   if (hear(ours) != protocol::kNamespacesMade)
     throw Error("the namespaces of this user could not be made");
-  std::optional<Child> egress = rootless::start_egress(holder.pid());
+  std::optional<Child> egress = rootless::start_egress(holder.pid(), roots, kUnit);
   tell(ours, protocol::kGo, egress ? std::optional(egress->pidfd().get()) : std::nullopt);
   if (egress) egress->disown();
   if (hear(ours) != protocol::kReady) throw Error("the namespaces of this user could not be made");
@@ -182,7 +187,7 @@ SharedNamespaces SharedNamespaces::join(const Roots& roots) {
   return {std::move(found->socket), std::move(found->user), std::move(found->network)};
 }
 
-Child SharedNamespaces::spawn_inside(SpawnOptions options) const {
+SpawnOptions SharedNamespaces::inside(SpawnOptions options) const {
   const std::string program = options.program.empty() ? options.argv.front() : options.program;
   std::vector<std::string> argv = {own_program("pcompose-holder"), "enter", std::to_string(kUserFd),
                                    std::to_string(kConnectionFd), program};
@@ -196,7 +201,11 @@ Child SharedNamespaces::spawn_inside(SpawnOptions options) const {
     if (const char* value = std::getenv(name))
       options.environment.push_back(fmt::format("{}={}", name, value));
   }
-  return spawn(options);
+  return options;
+}
+
+Child SharedNamespaces::spawn_inside(SpawnOptions options) const {
+  return spawn(inside(std::move(options)));
 }
 
 }  // namespace pcompose::engine

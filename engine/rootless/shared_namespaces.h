@@ -23,6 +23,8 @@ class SharedNamespaces {
   // our network namespace. It holds a connection, too, as long as it does not close what it
   // inherits.
   [[nodiscard]] Child spawn_inside(SpawnOptions options) const;
+  // What spawn_inside() would start. To be spawned while we are here.
+  [[nodiscard]] SpawnOptions inside(SpawnOptions options) const;
 
   // The network namespace of the bridges.
   [[nodiscard]] const Fd& network() const { return network_; }

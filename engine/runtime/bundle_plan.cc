@@ -199,6 +199,7 @@ void add_terminal(Plan& plan, const Process& p, bool console) {
 void add_own_stdio(Plan& plan, const Process& p) {
   Op o = op(OpCode::own_stdio);
   o.a = static_cast<int32_t>(p.user.uid);
+  o.b = static_cast<int32_t>(p.user.gid);
   plan.add(o);
 }
 
@@ -263,6 +264,7 @@ Plan bundle_plan(const ContainerSpec& spec, const BundleOptions& options) {
   if (n.makes_user) plan.stay_dumpable();
   if (!options.joins_by_parent) add_cgroups(plan, spec.linux);
   add_namespaces(plan, spec.linux, n);
+  if ((spec.linux.new_namespaces & CLONE_NEWNET) != 0) plan.add(op(OpCode::loopback_up));
   if (has_mount_namespace(spec.linux)) {
     add_file_system(plan, spec, options);
   } else {

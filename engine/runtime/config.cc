@@ -69,6 +69,9 @@ ContainerSpec parse_config(std::string_view text) {
   if (auto annotations = root.get("annotations")) {
     for (const auto& [key, value] : annotations->members()) spec.annotations[key] = value.text();
   }
+  // podman's way to say so; the spec has none.
+  auto keep = spec.annotations.find("run.oci.keep_original_groups");
+  spec.process.user.keep_groups = keep != spec.annotations.end() && keep->second == "1";
   if (auto linux = root.get("linux")) spec.linux = parse_linux(*linux);
   return spec;
 }

@@ -83,6 +83,7 @@ void parse_sysctl(const JsonNode& node, Linux& linux) {
       for (char& c : path) c = c == '.' ? '/' : c == '/' ? '.' : c;
     }
     if (path.find("..") != std::string::npos) value.fail("is no sysctl");
+    if (path == "kernel/hostname") value.fail("is what `hostname` says");
     linux.sysctl.emplace_back(path, value.text());
   }
 }

@@ -65,17 +65,6 @@ void fill_cpuset(const std::string& directory) {
   }
 }
 
-// Children have a controller only where every group above offers it (cgroup-v2.rst). What a parent
-// does not have, or may not give, is missed where a limit wants it.
-void offer_controllers(const std::string& parent) {
-  for (const std::string& controller : split(read_or_empty(parent + "/cgroup.controllers"), ' ')) {
-    std::string name = controller.substr(0, controller.find('\n'));
-    if (name.empty()) continue;
-    Fd fd(::open((parent + "/cgroup.subtree_control").c_str(), O_WRONLY | O_CLOEXEC));
-    if (fd && ::write(fd.get(), ("+" + name).data(), name.size() + 1) < 0) continue;
-  }
-}
-
 void make_group(const Hierarchy& h, const std::string& path) {
   std::string at = h.mount;
   for (const std::string& name : split(path, '/')) {
@@ -110,6 +99,15 @@ void each_group(const std::string& path, F f) {
 }
 
 }  // namespace
+
+void offer_controllers(const std::string& group) {
+  for (const std::string& controller : split(read_or_empty(group + "/cgroup.controllers"), ' ')) {
+    std::string name = controller.substr(0, controller.find('\n'));
+    if (name.empty()) continue;
+    Fd fd(::open((group + "/cgroup.subtree_control").c_str(), O_WRONLY | O_CLOEXEC));
+    if (fd && ::write(fd.get(), ("+" + name).data(), name.size() + 1) < 0) continue;
+  }
+}
 
 std::vector<Hierarchy> parse_hierarchies(const std::string& mountinfo) {
   // mountinfo lists options of the file system, too; of a v1 hierarchy these are its controllers.
@@ -183,13 +181,25 @@ std::optional<std::set<std::string>> needed_controllers(const ContainerSpec& spe
 ControlGroup ControlGroup::make(const std::string& cgroups_path, const std::string& id,
                                 const std::optional<std::set<std::string>>& wanted) {
   std::string own = read_file("/proc/self/cgroup");
-  auto hierarchies = parse_hierarchies(read_file("/proc/self/mountinfo"));
+  auto path = [&](const Hierarchy& h) { return path_for(h, cgroups_path, id, own); };
+  return make_groups(parse_hierarchies(read_file("/proc/self/mountinfo")), path, wanted);
+}
+
+ControlGroup ControlGroup::make_in(const std::vector<Hierarchy>& hierarchies,
+                                   const std::string& path,
+                                   const std::optional<std::set<std::string>>& wanted) {
+  return make_groups(hierarchies, [&](const Hierarchy&) { return path; }, wanted);
+}
+
+ControlGroup ControlGroup::make_groups(const std::vector<Hierarchy>& hierarchies,
+                                       const std::function<std::string(const Hierarchy&)>& path_of,
+                                       const std::optional<std::set<std::string>>& wanted) {
   bool has_v2 =
       std::any_of(hierarchies.begin(), hierarchies.end(), [](const Hierarchy& h) { return h.v2; });
   ControlGroup group;
   for (const Hierarchy& h : hierarchies) {
     if (wanted && has_v2 && !h.v2 && !is_wanted(h, *wanted)) continue;
-    std::string path = path_for(h, cgroups_path, id, own);
+    std::string path = path_of(h);
     GroupDirectory directory{h.mount + path, h.controllers, h.v2};
     try {
       make_group(h, path);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <csignal>
+#include <functional>
 #include <optional>
 #include <set>
 #include <string>
@@ -32,6 +33,10 @@ struct GroupDirectory {
   bool v2 = false;
 };
 
+// Gives the children of a v2 group every controller that it has (cgroup-v2.rst). What a group does
+// not have, or may not give, is missed where a limit wants it.
+void offer_controllers(const std::string& group);
+
 // The controllers of v1 that a container needs: nothing is all of them. A cgroup path says that
 // somebody looks for it in each; and one that mounts cgroups must not see, for those it did not
 // join, the host's.
@@ -49,6 +54,10 @@ class ControlGroup {
   // join.
   static ControlGroup make(const std::string& cgroups_path, const std::string& id,
                            const std::optional<std::set<std::string>>& wanted = {});
+  // The same in these hierarchies, whose `mount` may be a group that was delegated; the path is
+  // below it.
+  static ControlGroup make_in(const std::vector<Hierarchy>& hierarchies, const std::string& path,
+                              const std::optional<std::set<std::string>>& wanted = {});
   static ControlGroup from_json(const json::value& value);
   [[nodiscard]] json::value to_json() const;
 
@@ -75,6 +84,10 @@ class ControlGroup {
   [[nodiscard]] const GroupDirectory* find(const std::string& controller) const;
 
  private:
+  static ControlGroup make_groups(const std::vector<Hierarchy>& hierarchies,
+                                  const std::function<std::string(const Hierarchy&)>& path_of,
+                                  const std::optional<std::set<std::string>>& wanted);
+
   std::vector<GroupDirectory> directories_;
 };
 

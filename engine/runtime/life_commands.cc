@@ -2,6 +2,7 @@
 #include <charconv>
 #include <csignal>
 #include <cstdlib>
+#include <regex>
 
 #include <fmt/format.h>
 
@@ -10,6 +11,7 @@
 #include "engine/runtime/console.h"
 #include "engine/runtime/container.h"
 #include "engine/runtime/names.h"
+#include "engine/runtime/state.h"
 #include "engine/runtime/update.h"
 
 namespace pcompose::engine::runtime {
@@ -87,10 +89,26 @@ int kill(Globals& g, const KillOptions& o) {
 
 struct DeleteOptions {
   std::string id;
-  bool force = false;
+  bool force = false, regex = false;
 };
 
+// All containers that the expression is found in, as crun has it.
+int remove_matching(Globals& g, const DeleteOptions& o) {
+  std::regex wanted;
+  try {
+    wanted = std::regex(o.id, std::regex::extended);
+  } catch (const std::regex_error& e) {
+    throw Error(fmt::format("--regex \"{}\": {}", o.id, e.what()));
+  }
+  for (const std::string& id : StateDirectory::list(g.root)) {
+    if (std::regex_search(id, wanted))
+      warn_of(g, delete_container(g.root, id, o.force ? Force::yes : Force::no));
+  }
+  return 0;
+}
+
 int remove(Globals& g, const DeleteOptions& o) {
+  if (o.regex) return remove_matching(g, o);
   try {
     warn_of(g, delete_container(g.root, o.id, o.force ? Force::yes : Force::no));
   } catch (const Error& e) {
@@ -125,6 +143,7 @@ void add_ends(CLI::App& app, Globals& g, Command& command) {
   auto delete_options = std::make_shared<DeleteOptions>();
   CLI::App* d = app.add_subcommand("delete", "Remove what is left of a container");
   d->add_flag("-f,--force", delete_options->force, "Kill it where it runs");
+  d->add_flag("--regex", delete_options->regex, "ID is an extended regular expression");
   d->add_option("ID", delete_options->id)->required();
   d->callback([&, delete_options] {
     command = [&g, delete_options] { return remove(g, *delete_options); };

@@ -200,6 +200,8 @@ CompiledFilter compile_seccomp(const SeccompProfile& profile, const std::string&
   out.notifies = std::any_of(profile.rules.begin(), profile.rules.end(), notifies);
   if (out.notifies && profile.listener_path.empty())
     throw Error("linux.seccomp.listenerPath: is missing, SCMP_ACT_NOTIFY wants it");
+  // Somebody waits for the descriptor, also where no call is reported.
+  out.notifies = !profile.listener_path.empty();
   if (out.notifies) out.flags |= SECCOMP_FILTER_FLAG_NEW_LISTENER;
   std::string path = cache_directory + "/" + key_of(profile).substr(0, 32) + ".bpf";
   if (::access(path.c_str(), R_OK) == 0) {

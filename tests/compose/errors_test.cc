@@ -20,8 +20,10 @@ TEST(Errors, Table) {
        "compose.yaml:3:5: services.web.imagee: is not a compose attribute of a service (did you "
        "mean 'image'?); "
        "remove it, or name it x-imagee to keep it as an extension"},
-      {"services:\n  web:\n    image: x\n    cgroup_parent: x\n",
-       "compose.yaml:4:5: services.web.cgroup_parent: is not supported by pcompose yet; remove it "
+      {"services:\n  web:\n    image: x\n    deploy:\n      resources:\n        "
+       "reservations:\n          generic_resources: []\n",
+       "compose.yaml:7:11: services.web.deploy.resources.reservations.generic_resources: is not "
+       "supported by pcompose yet; remove it "
        "to "
        "go on without"},
       {"services:\n  web: {command: run}\n",
@@ -132,7 +134,8 @@ TEST(Unsupported, CanBeAWarning) {
   LoadOptions options = options_in("/p");
   options.unsupported = Unsupported::warn;
   Project p = load(
-      options, FakeFiles({{"/p/compose.yaml", "services: {a: {image: x, cgroup_parent: c}}\n"}}));
+      options,
+      FakeFiles({{"/p/compose.yaml", "services: {a: {image: x, credential_spec: {file: c}}}\n"}}));
   EXPECT_EQ(p.warnings.size(), 1U);
 }
 

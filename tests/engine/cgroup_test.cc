@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include "engine/unit.h"
+
 namespace pcompose::engine {
 namespace {
 
@@ -22,6 +24,24 @@ TEST(Cgroup, FindsTheOneHierarchyOfV2) {
   auto found = joined_hierarchies("25 1 0:22 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n");
   ASSERT_EQ(found.size(), 1U);
   EXPECT_TRUE(found[0].v2);
+}
+
+Roots root_of(const std::string& tag) {
+  Roots roots;
+  roots.tag = tag;
+  return roots;
+}
+
+TEST(Unit, IsRecognisedByTheEndOfTheGroup) {
+  std::string name = unit_name(root_of("pcompose-1a2b3c"), "shop");
+  EXPECT_EQ(name, "pcompose-1a2b3c-shop.scope");
+  std::string group = "/system.slice/" + name;
+  EXPECT_EQ(group_of_unit("0::" + group + "/keeper\n", name), group);
+  EXPECT_EQ(group_of_unit("0::" + group + "\n", name), group) << "while it is being moved";
+  EXPECT_EQ(group_of_unit("3:cpu:" + group + "\n0::/user.slice\n", name), "") << "v1's is not ours";
+  EXPECT_EQ(group_of_unit("0::/x-" + name + "/keeper\n", name), "");
+  EXPECT_EQ(group_of_unit("0::" + group + "/pcompose-1a2b3c/0123456789ab\n", name), "")
+      << "in a container";
 }
 
 }  // namespace

@@ -32,6 +32,20 @@ TEST_F(LifeTest, CreateStartKillDelete) {
   EXPECT_TRUE(contains(command({"state", "c1"}).output, "does not exist"));
 }
 
+TEST_F(LifeTest, DeleteByAnExpression) {
+  set_args({"sleep", "100"});
+  write_config();
+  for (const char* id : {"one-a", "one-b", "two"})
+    ASSERT_EQ(command({"run", "--detach", id}).code, 0);
+  auto unknown = command({"exec", "--cap", "CAP_NO_SUCH", "two", "true"});
+  EXPECT_EQ(unknown.code, 1) << "what somebody typed, unlike what a description has";
+  EXPECT_TRUE(contains(unknown.output, "CAP_NO_SUCH: is not known"));
+  EXPECT_EQ(command({"delete", "--force", "--regex", "one-[ab]"}).code, 0);
+  EXPECT_EQ(command({"list", "-q"}).output, "two\n");
+  EXPECT_EQ(command({"delete", "--force", "--regex", "("}).code, 1);
+  EXPECT_EQ(command({"delete", "--force", "two"}).code, 0);
+}
+
 TEST_F(LifeTest, RunPassesTheExitCodeOn) {
   EXPECT_EQ(run("exit 7").code, 7);
   EXPECT_EQ(run("kill -9 $$; sleep 1").code, 0);  // PID 1 does not die of its own signal

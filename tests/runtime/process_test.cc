@@ -1,5 +1,7 @@
 // What a container's process gets and sees.
+#include <array>
 #include <filesystem>
+#include <grp.h>
 #include <sstream>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -61,6 +63,18 @@ TEST_F(ProcessTest, UserGroupsUmaskLimitsAndScores) {
   EXPECT_EQ(
       run("id -u; id -g; id -G; umask; cat /proc/self/oom_score_adj; ulimit -n; ulimit -Hn").output,
       "5\n6\n6 7 8\n0077\n321\n77\n99\n");
+}
+
+TEST_F(ProcessTest, ANewNetworkHasItsLoopback) {
+  EXPECT_EQ(run("busybox ping -c 1 127.0.0.1 >/dev/null && echo up").output, "up\n");
+}
+
+TEST_F(ProcessTest, TheStartersGroupsAreKeptWhereTheAnnotationSaysSo) {
+  ASSERT_EQ(::setgroups(2, std::array<gid_t, 2>{41, 42}.data()), 0);
+  config["annotations"] = {{"run.oci.keep_original_groups", "1"}};
+  std::string kept = run("id -G").output;
+  ASSERT_EQ(::setgroups(0, nullptr), 0);
+  EXPECT_EQ(kept, "0 41 42\n");
 }
 
 TEST_F(ProcessTest, LimitsAboveOursAreClamped) {

@@ -54,6 +54,52 @@ TEST_F(AttributesTest, CapabilitiesAreThoseThatWereAskedFor) {
   EXPECT_NE(bad.err.find("\"NET_ADMN\" is no capability"), std::string::npos) << bad.err;
 }
 
+TEST_F(AttributesTest, CgroupParentIsWhereTheGroupLies) {
+  const std::string top_name = "pctest-" + std::to_string(::getpid());
+  const std::string parent = "/" + top_name + "/inner";
+  if (::getenv("PCOMPOSE_TEST_ROOTLESS") != nullptr) {
+    compose("services:\n  w: {image: busybox, command: sleep 1, cgroup_parent: /x}\n");
+    std::string err = expect(1, {"up", "-d"}).err;
+    EXPECT_NE(err.find("an ordinary user's containers cannot be put into"), std::string::npos)
+        << err;
+    return;
+  }
+  up("    cgroup: host\n    pids_limit: 33\n    cgroup_parent: " + parent + "\n");
+  std::string own = parent + "/" + Roots::from_environment().tag + "/";
+  EXPECT_NE(in("cat /proc/1/cgroup").find(own), std::string::npos) << in("cat /proc/1/cgroup");
+  expect(0, {"down"});
+  std::error_code gone;
+  std::filesystem::path top = "/sys/fs/cgroup";
+  for (const auto& entry : std::filesystem::directory_iterator(top)) {
+    std::filesystem::remove(entry.path().string() + parent, gone);
+    std::filesystem::remove(entry.path() / top_name, gone);
+  }
+  std::filesystem::remove(top.string() + parent, gone);
+  std::filesystem::remove(top / top_name, gone);
+  compose("services:\n  w: {image: busybox, command: sleep 1, cgroup_parent: /a/../..}\n");
+  EXPECT_NE(expect(1, {"up", "-d"}).err.find("leads upwards"), std::string::npos);
+}
+
+TEST_F(AttributesTest, OptionsOfAnEndpoint) {
+  up(R"(    networks:
+      default:
+        driver_opts:
+          com.docker.network.endpoint.ifname: lan
+          com.docker.network.endpoint.sysctls: net.ipv4.conf.IFNAME.log_martians=1
+)");
+  EXPECT_EQ(in("cat /proc/sys/net/ipv4/conf/lan/log_martians"), "1\n");
+}
+
+TEST_F(AttributesTest, StorageOptWithoutQuotasIsRefused) {
+  compose("services:\n  w: {image: busybox, command: sleep 1, storage_opt: {size: big}}\n");
+  std::string err = expect(1, {"up", "-d"}).err;
+  EXPECT_NE(err.find("\"big\" is no size"), std::string::npos) << err;
+  compose("services:\n  w: {image: busybox, command: sleep 1, storage_opt: {size: 1g}}\n");
+  err = expect(1, {"up", "-d"}).err;
+  EXPECT_NE(err.find("storage_opt.size: limit the space of"), std::string::npos) << err;
+  EXPECT_NE(err.find("prjquota"), std::string::npos) << err;
+}
+
 TEST_F(AttributesTest, PrivilegedHasEverything) {
   up("    privileged: true\n");
   EXPECT_EQ(status("Seccomp"), "0\n");

@@ -110,6 +110,57 @@ TEST_F(HooksTest, TheGracePeriodHoldsForHooksToo) {
   EXPECT_EQ(state("w"), "exited");
 }
 
+// Before the service starts, once, with its networks and volumes; their containers are gone after.
+TEST_F(HooksTest, PreStartRunsToItsEndBeforeTheService) {
+  compose(R"(services:
+  w:
+    image: busybox
+    environment: {COLOUR: red}
+    volumes: [/data]
+    stop_grace_period: 0s
+    scale: 2
+    command: sh -c 'cat /data/* ; sleep 1000'
+    pre_start:
+      - command: sh -c 'echo first $$COLOUR $$(id -u) > /data/1; hostname -i > /data/2'
+        user: "0"
+      - command: sh -c 'test -s /data/2 && echo $$COLOUR $$PWD >> /data/1'
+        environment: {COLOUR: blue}
+        working_dir: /tmp
+        image: busybox
+)");
+  expect(0, {"up", "-d"});
+  ASSERT_TRUE(eventually([&] { return lines("w").size() >= 3; }));
+  EXPECT_TRUE(printed("first red 0"));
+  EXPECT_TRUE(printed("blue /tmp"));
+  EXPECT_EQ(expect(0, {"ps", "-a", "-q"}).out.size(), 2 * 65U) << "the hooks' containers are gone";
+  std::string again = expect(0, {"--dry-run", "up", "-d", "--scale", "w=3"}).out;
+  EXPECT_EQ(again.find("pre_start"), std::string::npos) << "one of it runs: " << again;
+  expect(0, {"stop"});
+  again = expect(0, {"--dry-run", "start"}).out;
+  EXPECT_NE(again.find("pre_start-2"), std::string::npos) << again;
+}
+
+TEST_F(HooksTest, AFailedPreStartKeepsTheServiceDownAndItsContainer) {
+  std::string file = R"(services:
+  w:
+    image: busybox
+    command: sleep 1000
+    stop_grace_period: 0s
+    pre_start:
+      - command: sh -c 'echo no such luck; exit CODE'
+)";
+  compose(file.replace(file.find("CODE"), 4, "3"));
+  std::string err = expect(1, {"up", "-d"}).err;
+  EXPECT_NE(err.find("compose.yaml:8:"), std::string::npos) << err;
+  EXPECT_NE(err.find("pre_start-1 exited with code 3"), std::string::npos) << err;
+  EXPECT_NE(err.find("no such luck"), std::string::npos) << err;
+  EXPECT_NE(expect(0, {"ps", "-a"}).out.find("pre_start-1"), std::string::npos);
+  compose(file.replace(file.find("exit 3"), 6, "exit 0"));
+  expect(0, {"up", "-d"});
+  EXPECT_EQ(state("w"), "running");
+  EXPECT_EQ(expect(0, {"ps", "-a"}).out.find("pre_start-1"), std::string::npos);
+}
+
 TEST_F(HooksTest, OneWithoutACommandIsRefused) {
   compose("services:\n  w:\n    image: busybox\n    post_start: [{user: root}]\n");
   std::string err = expect(1, {"config"}).err;

@@ -1,5 +1,7 @@
 // runtime: containers by an OCI runtime of others.
+#include <fcntl.h>
 #include <filesystem>
+#include <pty.h>
 #include <sys/mount.h>
 #include <unistd.h>
 
@@ -48,6 +50,26 @@ volumes: {data: {}}
   EXPECT_EQ(expect(3, {"exec", "-T", "w", "sh", "-c", "exit 3"}).code, 3);
   EXPECT_EQ(expect(0, {"exec", "-T", "-u", "root", "w", "id", "-u"}).out, "0\n");
   EXPECT_NE(pcompose({"exec", "-T", "w", "sh", "-c", "echo x > /note"}).code, 0);
+  int master = -1, slave = -1;
+  winsize size{31, 79, 0, 0};
+  ASSERT_EQ(::openpty(&master, &slave, nullptr, nullptr, &size), 0);
+  Fd ours(master), theirs(slave);
+  Child client = spawn(
+      {.argv = {BIN "/pcompose", "exec", "w", "sh", "-c", "test -t 0 && stty size; read x; exit 5"},
+       .environment = current_environment(),
+       .fds = {{slave, 0}, {slave, 1}, {slave, 2}},
+       .session = Session::own,
+       .directory = directory_});
+  std::string seen;
+  ::fcntl(master, F_SETFL, O_NONBLOCK);
+  EXPECT_TRUE(eventually([&] {
+    char block[256];
+    for (ssize_t n = 0; (n = ::read(master, block, sizeof block)) > 0;)
+      seen.append(block, static_cast<size_t>(n));
+    return seen.find("31 79") != std::string::npos;
+  })) << seen;
+  write_all(master, "\r");
+  EXPECT_EQ(client.wait().code(), 5);
   expect(0, {"stop", "-t", "5"});
   EXPECT_EQ(ps()["w"].at("ExitCode").as_int64(), 7);
   EXPECT_EQ(lines("w").back(), "bye");

@@ -1,4 +1,6 @@
 #include <filesystem>
+#include <fstream>
+#include <sys/mount.h>
 
 #include <gmock/gmock.h>
 
@@ -53,6 +55,55 @@ TEST_F(VolumesTest, AJobWritesByRenameTheFileThatItsDependentBinds) {
   expect(0, {"up", "-d"});
   ASSERT_TRUE(eventually([&] { return state("web") == "exited"; }));
   EXPECT_EQ(lines("web"), std::vector<std::string>{"fresh"});
+}
+
+TEST_F(VolumesTest, AnImageIsMountedReadOnly) {
+  compose(R"(services:
+  w:
+    image: busybox
+    command: sh -c 'ls /tools/busybox; ls /all/bin/sh; touch /tools/x; true'
+    volumes:
+      - {type: image, source: busybox, target: /tools, image: {subpath: bin}}
+      - {type: image, source: w, target: /all}
+)");
+  expect(0, {"up", "-d"});
+  ASSERT_TRUE(eventually([&] { return state("w") == "exited"; }));
+  EXPECT_EQ(lines("w"), (std::vector<std::string>{"/tools/busybox", "/all/bin/sh",
+                                                  "touch: /tools/x: Read-only file system"}));
+  compose(
+      "services:\n  w: {image: busybox, command: ls, pull_policy: never, volumes: [{type: image, "
+      "source: no-such-image, target: /t}]}\n");
+  EXPECT_NE(expect(1, {"up", "-d"}).err.find("no-such-image"), std::string::npos);
+}
+
+TEST_F(VolumesTest, WhatIsMountedBeneathABind) {
+  if (::getenv("PCOMPOSE_TEST_ROOTLESS") != nullptr)
+    GTEST_SKIP() << "mounts as root, which an ordinary user's binds do not leave out";
+  auto bound = [&](const std::string& how) {
+    compose(
+        "services:\n  w:\n    image: busybox\n    command: sh -c 'ls /m/inner; touch /m/x "
+        "/m/inner/y; "
+        "true'\n    volumes: [{type: bind, source: ./tree, target: /m, read_only: true, bind: "
+        "{recursive: " +
+        how + "}}]\n");
+    expect(0, {"up", "-d"});
+    EXPECT_TRUE(eventually([&] { return state("w") == "exited"; }));
+    auto said = lines("w");
+    expect(0, {"down"});
+    return said;
+  };
+  write("tree/inner/below", "");
+  std::string inner = file("tree/inner");
+  ASSERT_EQ(::mount("tmpfs", inner.c_str(), "tmpfs", 0, nullptr), 0);
+  std::ofstream(inner + "/mounted") << "x";
+  const std::string kAbove = "touch: /m/x: Read-only file system";
+  const std::string kInner = "touch: /m/inner/y: Read-only file system";
+  using Lines = std::vector<std::string>;
+  EXPECT_EQ(bound("enabled"), (Lines{"mounted", kAbove, kInner}));
+  EXPECT_EQ(bound("writable"), (Lines{"mounted", kAbove}));
+  EXPECT_EQ(bound("readonly"), (Lines{"mounted", "y", kAbove, kInner}));
+  EXPECT_EQ(bound("disabled"), (Lines{"below", kAbove, kInner}));
+  ASSERT_EQ(::umount2(inner.c_str(), 0), 0);
 }
 
 TEST_F(VolumesTest, AMissingBindSourceThatMayNotBeMadeIsAnError) {
