@@ -184,9 +184,12 @@ void Supervisor::remember(const compose::Project& project) {
 Task<> Supervisor::run_plan(const Plan& plan, ProgressSink& progress) {
   PlanProgress sink(progress);
   starting_.clear();
+  creating_.clear();
   inherited_volumes_.clear();
   warnings_.clear();
   for (const Node& node : plan.nodes) {
+    const auto* create = std::get_if<CreateContainer>(&node.operation);
+    if (create != nullptr) creating_.insert(create->replica.name);
     const auto* start = std::get_if<StartContainer>(&node.operation);
     if (start != nullptr && model_.services.contains(start->replica.service))
       starting_.insert(start->replica.name);
@@ -195,6 +198,7 @@ Task<> Supervisor::run_plan(const Plan& plan, ProgressSink& progress) {
   execution_ = &execution;
   ExecutionResult result = co_await execution.run();
   execution_ = nullptr;
+  for (const auto& [name, id] : std::exchange(replaced_, {})) store_.remove_container(id);
   store_.flush();
   co_await unpark();
   for (const std::string& text : warnings_) progress.line({{"warning", text}});

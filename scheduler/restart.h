@@ -18,6 +18,10 @@ class RestartTracker {
 
   // The delay until the next start; nullopt: it stays down.
   std::optional<Duration> after_exit(int exit_code, Duration was_up, Ended ended);
+  // Started by the user: it may fail as often as at first.
+  void reset() { *this = RestartTracker(policy_); }
+  // Goes on where an earlier supervisor was: so often it started again already.
+  void resume(int restarts) { restarts_ = restarts; }
   [[nodiscard]] int restarts() const { return restarts_; }
 
  private:

@@ -30,6 +30,22 @@ TEST(Restart, OnFailureWantsAFailureAndCounts) {
   EXPECT_FALSE(t.after_exit(1, seconds(1), Ended::by_itself));
 }
 
+TEST(Restart, AStartByTheUserBeginsAnew) {
+  RestartTracker t({Restart::on_failure, 1});
+  EXPECT_EQ(t.after_exit(1, milliseconds(1), Ended::by_itself), milliseconds(100));
+  EXPECT_FALSE(t.after_exit(1, milliseconds(1), Ended::by_itself));
+  t.reset();
+  EXPECT_EQ(t.after_exit(1, milliseconds(1), Ended::by_itself), milliseconds(100));
+  EXPECT_EQ(t.restarts(), 1);
+}
+
+TEST(Restart, ASuccessorGoesOnCounting) {
+  RestartTracker t({Restart::on_failure, 2});
+  t.resume(1);
+  EXPECT_TRUE(t.after_exit(1, milliseconds(1), Ended::by_itself));
+  EXPECT_FALSE(t.after_exit(1, milliseconds(1), Ended::by_itself));
+}
+
 TEST(Restart, WhatTheUserStoppedStaysDown) {
   EXPECT_FALSE(
       RestartTracker({Restart::unless_stopped, 0}).after_exit(0, seconds(1), Ended::by_the_user));
