@@ -319,12 +319,7 @@ void on_process_end(Process& p) {
   tell(m, -1);
 }
 
-bool is_known(int pid) {
-  bool known = pid == supervisor_pid;
-  for (uint32_t i = 0; i < kMaxProcesses && !known; ++i)
-    known = processes.at(i).state != State::free && processes.at(i).pid == pid;
-  return known;
-}
+bool is_known(int pid) { return pid == supervisor_pid || processes.expects(pid); }
 
 // ---- the supervisor
 
