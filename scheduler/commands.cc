@@ -366,6 +366,15 @@ void Supervisor::require_services(const std::vector<std::string>& names) const {
   }
 }
 
+// What ran before the machine went down, and is to run again.
+void Supervisor::keep_promised(Observed& observed) const {
+  std::erase_if(observed.containers, [&](const ObservedContainer& c) {
+    const Replica& r = *replicas_.at(c.name);
+    return r.row().boot == boot_id() || r.row().started_ns == 0 ||
+           !starts_at_boot(r.service().restart, r.row().stopped_by_user);
+  });
+}
+
 Task<> Supervisor::life(const std::string& verb, const json::object& request,
                         ProgressSink& progress) {
   CommandTurn turn(*this);
@@ -374,6 +383,7 @@ Task<> Supervisor::life(const std::string& verb, const json::object& request,
   auto services = strings(request, "services");
   require_services(services);
   Observed observed = co_await observe();
+  if (flag(request, "promised")) keep_promised(observed);
   Plan plan;
   if (verb == "stop") plan = plan_stop(model_, observed, services);
   if (verb == "start") plan = plan_start(model_, observed, services);

@@ -11,6 +11,12 @@ namespace pcompose::scheduler {
 // Why a container ended.
 enum class Ended { by_itself, by_the_user };
 
+// Whether it starts again with the machine: docker's rules. (on-failure is about its own failures.)
+inline bool starts_at_boot(const compose::RestartPolicy& policy, bool stopped_by_user) {
+  return policy.kind == compose::Restart::always ||
+         (policy.kind == compose::Restart::unless_stopped && !stopped_by_user);
+}
+
 // 100 ms, doubling up to 1 min, forgotten once it was up for 10 s: docker's numbers.
 class RestartTracker {
  public:

@@ -88,6 +88,7 @@ class Supervisor final : public Runtime {
 
   [[nodiscard]] Task<Observed> observe();
   Desired desired(const Materials& materials);
+  void keep_promised(Observed& observed) const;
   void note_changes(Observed& observed, const Desired& desired) const;
   Task<> reserve_ports(const Plan& plan, netns::Conflict conflict, ProgressSink& progress);
   using Planner = std::function<Plan(const Desired&, const Observed&)>;

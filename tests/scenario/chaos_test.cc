@@ -206,11 +206,30 @@ class ChaosTest : public StackTest {
     }
   }
 
+  // What every process of the stack waits for.
+  static std::string processes() {
+    std::string out;
+    std::error_code gone;
+    for (const auto& entry : fs::directory_iterator("/proc", gone)) {
+      std::error_code ended;
+      auto program = fs::read_symlink(entry.path() / "exe", ended).filename().string();
+      if (ended || (program != "busybox" && !program.starts_with("pcompose"))) continue;
+      try {
+        out += fmt::format("{} in {}: {}", program, read_file(entry.path() / "wchan"),
+                           read_file(entry.path() / "stat"));
+      } catch (const Error&) {
+        continue;  // ended meanwhile
+      }
+    }
+    return out;
+  }
+
   void expect_converged() {
     Result up = pcompose({"up", "-d", "--wait", "--wait-timeout", "30", "--scale", scale()});
     ASSERT_EQ(up.code, 0) << "after a kill of " << killed_ << ":\n"
                           << up.out << up.err << pcompose({"logs", "-t", "api", "db"}).out
-                          << read_file(file("client.err")) << pcompose({"ps", "-a"}).out
+                          << read_file(file("client.err")) << processes()
+                          << pcompose({"ps", "--format", "json"}).out << pcompose({"ps", "-a"}).out
                           << pcompose({"events", "--since", "20s", "--until", "0s"}).out;
     auto rows = ps();
     for (const char* service : {"db", "cache", "api", "sidecar", "inspector", "shared", "web",

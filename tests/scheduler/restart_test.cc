@@ -39,6 +39,14 @@ TEST(Restart, AStartByTheUserBeginsAnew) {
   EXPECT_EQ(t.restarts(), 1);
 }
 
+TEST(Restart, WithTheMachineStartsWhatDockerStarts) {
+  EXPECT_TRUE(starts_at_boot({Restart::always, 0}, true));
+  EXPECT_TRUE(starts_at_boot({Restart::unless_stopped, 0}, false));
+  EXPECT_FALSE(starts_at_boot({Restart::unless_stopped, 0}, true));
+  EXPECT_FALSE(starts_at_boot({Restart::on_failure, 0}, false));
+  EXPECT_FALSE(starts_at_boot({Restart::no, 0}, false));
+}
+
 TEST(Restart, ASuccessorGoesOnCounting) {
   RestartTracker t({Restart::on_failure, 2});
   t.resume(1);
