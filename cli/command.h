@@ -67,6 +67,7 @@ void add_images(CLI::App& app, Globals& globals, Run& run);
 void add_pull(CLI::App& app, Globals& globals, Run& run);
 void add_push(CLI::App& app, Globals& globals, Run& run);
 void add_system(CLI::App& app, Run& run);
+void add_systemd(CLI::App& app, Globals& globals, Run& run);
 void add_login(CLI::App& app, Run& run);
 void add_version(CLI::App& app, Run& run);
 

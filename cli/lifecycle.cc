@@ -1,12 +1,14 @@
 // down, stop, start, restart, kill, pause, unpause, rm: commands for containers that exist.
 #include <iostream>
 #include <memory>
+#include <set>
 #include <unistd.h>
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
 #include "base/error.h"
+#include "base/process.h"
 #include "cli/command.h"
 #include "scheduler/control_client.h"
 #include "scheduler/view.h"
@@ -18,7 +20,7 @@ struct LifeFlags {
   bool volumes = false, remove_orphans = false, no_deps = false, wait = false, stop = false,
        force = false, all = false;
   int timeout = -1, wait_timeout = -1;
-  std::string signal = "SIGKILL";
+  std::string signal = "SIGKILL", rmi;
   std::vector<std::string> services;
 };
 
@@ -37,6 +39,32 @@ int call(const Globals& globals, const LifeFlags& flags, const std::string& verb
   return report(client.call(
       "/v1/" + verb, body, [&](const json::object& event) { progress.show(event); },
       scheduler::Start::if_missing));
+}
+
+// By `pcompose image rm`, which enters an ordinary user's namespaces as a whole. An image that
+// others use, or that is gone, is told of and no failure.
+void remove_images(const std::set<std::string>& images) {
+  std::vector<std::string> command = {own_program("pcompose"), "image", "rm"};
+  command.insert(command.end(), images.begin(), images.end());
+  spawn({.argv = std::move(command),
+         .environment = current_environment(),
+         .fds = {{0, 0}, {1, 1}, {2, 2}},
+         .session = Session::same,
+         .directory = ""})
+      .wait();
+}
+
+int down(const Globals& globals, const LifeFlags& flags) {
+  Roots roots = Roots::from_environment();
+  std::set<std::string> images;
+  // Nothing is built yet, so every image has a name: `local` finds none.
+  if (flags.rmi == "all") {
+    for (const auto& v : scheduler::view_project(roots, project_name(globals)))
+      images.insert(v.row.image);
+  }
+  int code = call(globals, flags, "down");
+  if (code == 0 && !globals.dry_run && !images.empty()) remove_images(images);
+  return code;
 }
 
 bool is_up(scheduler::Status status) {
@@ -71,7 +99,8 @@ CLI::App* add_command(CLI::App& app, Globals& globals, Run& run, const std::stri
   c->add_option("services", flags->services, "Only these");
   c->callback([&globals, &run, flags, name] {
     run = [&globals, flags, name] {
-      return name == "rm" ? remove(globals, *flags) : call(globals, *flags, name);
+      if (name == "rm") return remove(globals, *flags);
+      return name == "down" ? down(globals, *flags) : call(globals, *flags, name);
     };
   });
   return c;
@@ -93,6 +122,9 @@ void add_lifecycle(CLI::App& app, Globals& globals, Run& run) {
   down->add_flag("-v,--volumes,--volume", down_flags->volumes, "Remove the project's volumes, too");
   down->add_flag("--remove-orphans", down_flags->remove_orphans,
                  "Accepted: down removes every container of the project");
+  down->add_option("--rmi", down_flags->rmi,
+                   "Remove images, too: all that services use, or local: built without a name")
+      ->check(CLI::IsMember({"all", "local"}));
   add_timeout(down, *down_flags);
   auto [stop, stop_flags] = add("stop", "Stop containers");
   add_timeout(stop, *stop_flags);

@@ -87,6 +87,7 @@ int run_command(int argc, char** argv) {
   add_push(app, globals, run);
   add_login(app, run);
   add_system(app, run);
+  add_systemd(app, globals, run);
   add_version(app, run);
   // --dry-run may follow the command, too.
   for (CLI::App* c : app.get_subcommands(nullptr)) {

@@ -1,4 +1,4 @@
-// system df, system check, system prune.
+// system df, boot, upgrade, check, prune.
 #include "scheduler/system.h"
 
 #include <algorithm>
@@ -135,6 +135,30 @@ int upgrade() {
   return failed;
 }
 
+// After a reboot. One project's failure keeps no other one down.
+int boot() {
+  Roots roots = Roots::from_environment();
+  int worst = 0;
+  for (const auto& view : scheduler::view_projects(roots)) {
+    auto containers = scheduler::view_project(roots, view.name);
+    bool rebooted = std::ranges::any_of(
+        containers, [boot = boot_id()](const auto& c) { return c.row.boot != boot; });
+    if (!rebooted) continue;
+    try {
+      scheduler::ControlClient client(roots, view.name);
+      int code = report(client.call(
+          "/v1/start", {{"promised", true}}, [](const json::object&) {},
+          scheduler::Start::if_missing));
+      if (code == 0) fmt::print("{}\n", view.name);
+      worst = std::max(worst, code);
+    } catch (const Error& e) {
+      fmt::print(stderr, "{}: {}\n", view.name, e.what());
+      worst = std::max(worst, e.exit_code());
+    }
+  }
+  return worst;
+}
+
 bool confirmed(bool all, bool volumes) {
   fmt::print(
       "This removes:\n  - {}\n  - layers that no image has\n{}  - what is left of containers "
@@ -185,6 +209,11 @@ void add_system(CLI::App& app, Run& run) {
       ->add_subcommand("upgrade",
                        "Have running projects looked after by the programs that are installed now")
       ->callback([&run] { run = [] { return upgrade(); }; });
+  system
+      ->add_subcommand("boot",
+                       "After a reboot: start what restart policies promise, and print of "
+                       "which projects")
+      ->callback([&run] { run = [] { return boot(); }; });
   CLI::App* c = system->add_subcommand(
       "check", "Hold the database against disk and kernel; exits 1 where something is wrong");
   c->add_flag("-q,--quiet", flags->quiet, "Print nothing where nothing is wrong");

@@ -12,6 +12,7 @@
 #include "cli/endpoints.h"
 #include "cli/image_pull.h"
 #include "cli/moment.h"
+#include "cli/systemd_protocol.h"
 #include "cli/timeline.h"
 #include "compose/graph.h"
 #include "compose/json.h"
@@ -159,6 +160,7 @@ int up(const Globals& globals, UpFlags flags) {
   int code = report(result);
   if (!flags.timeline.empty() && !globals.dry_run) write_timeline(timeline, flags.timeline);
   if (code == 0 && !globals.dry_run) show_reachable_ports(roots, project.name);
+  if (code == 0 && flags.wait) notify_ready("project " + project.name + " is up");
   if (code != 0 || flags.detach || flags.wait || flags.no_start || globals.dry_run) return code;
   return attach(globals, roots, project.name, attach_options(project, flags), began);
 }

@@ -25,6 +25,10 @@ struct KeeperClient::Pending {
   Launched result;
 };
 
+KeeperDied::KeeperDied() : Error("the keeper died during a launch") {
+  hint("run the command again");
+}
+
 KeeperClient::KeeperClient(asio::any_io_executor executor, Fd socket)
     : executor_(std::move(executor)), socket_(std::move(socket)) {}
 
@@ -99,9 +103,8 @@ Task<Launched> KeeperClient::await_outcome(const std::string& name, const Plan& 
   auto pending = pending_.at(name);
   // A launch takes a millisecond; one that nobody waits for would leave a child that nobody knows.
   co_await wait_shielded(pending->done);
+  if (pending->keeper_died) throw KeeperDied();  // and this object is gone, or soon will be
   pending_.erase(name);
-  if (pending->keeper_died)
-    throw Error("the keeper died during a launch").hint("run the command again");
   if (pending->failed) {
     throw LaunchError(plan.describe(pending->op), pending->error, plan.code(pending->op));
   }

@@ -54,6 +54,12 @@ class LaunchError : public Error {
   launch::OpCode op_;
 };
 
+// Whether what was launched runs is unknown. The supervisor has another keeper by now.
+class KeeperDied : public Error {
+ public:
+  KeeperDied();
+};
+
 // Sends launches and gives their outcome to who waits. One loop; any number of launches at once.
 class KeeperClient {
  public:
@@ -67,8 +73,7 @@ class KeeperClient {
   // the keeper died.
   Task<> run();
 
-  // Sends the plan, returns when the child is parked. Throws LaunchError, or Error where the keeper
-  // died.
+  // Sends the plan, returns when the child is parked. Throws LaunchError or KeeperDied.
   Task<Launched> launch(std::string name, const Plan& plan);
   // Starts a parked child, returns when its program runs. Throws as launch().
   Task<Launched> start(std::string name, const Plan& plan);

@@ -184,9 +184,12 @@ void Supervisor::remember(const compose::Project& project) {
 Task<> Supervisor::run_plan(const Plan& plan, ProgressSink& progress) {
   PlanProgress sink(progress);
   starting_.clear();
+  creating_.clear();
   inherited_volumes_.clear();
   warnings_.clear();
   for (const Node& node : plan.nodes) {
+    const auto* create = std::get_if<CreateContainer>(&node.operation);
+    if (create != nullptr) creating_.insert(create->replica.name);
     const auto* start = std::get_if<StartContainer>(&node.operation);
     if (start != nullptr && model_.services.contains(start->replica.service))
       starting_.insert(start->replica.name);
@@ -195,6 +198,7 @@ Task<> Supervisor::run_plan(const Plan& plan, ProgressSink& progress) {
   execution_ = &execution;
   ExecutionResult result = co_await execution.run();
   execution_ = nullptr;
+  for (const auto& [name, id] : std::exchange(replaced_, {})) store_.remove_container(id);
   store_.flush();
   co_await unpark();
   for (const std::string& text : warnings_) progress.line({{"warning", text}});
@@ -362,6 +366,15 @@ void Supervisor::require_services(const std::vector<std::string>& names) const {
   }
 }
 
+// What ran before the machine went down, and is to run again.
+void Supervisor::keep_promised(Observed& observed) const {
+  std::erase_if(observed.containers, [&](const ObservedContainer& c) {
+    const Replica& r = *replicas_.at(c.name);
+    return r.row().boot == boot_id() || r.row().started_ns == 0 ||
+           !starts_at_boot(r.service().restart, r.row().stopped_by_user);
+  });
+}
+
 Task<> Supervisor::life(const std::string& verb, const json::object& request,
                         ProgressSink& progress) {
   CommandTurn turn(*this);
@@ -370,6 +383,7 @@ Task<> Supervisor::life(const std::string& verb, const json::object& request,
   auto services = strings(request, "services");
   require_services(services);
   Observed observed = co_await observe();
+  if (flag(request, "promised")) keep_promised(observed);
   Plan plan;
   if (verb == "stop") plan = plan_stop(model_, observed, services);
   if (verb == "start") plan = plan_start(model_, observed, services);

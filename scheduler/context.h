@@ -71,6 +71,8 @@ struct Context {
   std::string pod_id;                        // a pod's endpoints are this container's
   std::map<std::string, ExitHandler> exits;  // by the keeper's process name
   std::function<void()> changed;  // some container's state changed: flush, tell who listens
+  // The keeper need not know any more how the process ended: once that is on the disk.
+  std::function<void(const std::string& process)> end_noted;
   // Something happened to a container: into the history, and to who listens.
   std::function<void(ContainerEvent)> publish;
   // To who listens only: too many to keep.

@@ -55,7 +55,12 @@ std::optional<netns::Found> NameTable::find_host(const std::string& scope) {
   return std::nullopt;
 }
 
+void NameTable::refresh() {
+  if (std::exchange(expired_, false) && bring) bring();
+}
+
 std::optional<netns::Found> NameTable::find(const std::string& scope, const std::string& asked) {
+  refresh();
   std::optional<netns::Found> out;
   std::string name = asked;
   if (auto own = own_.find(scope); own != own_.end()) {
@@ -78,6 +83,7 @@ std::vector<asio::ip::address> NameTable::servers(const std::string& scope) {
 }
 
 std::optional<std::string> NameTable::reverse(const std::string& scope, const netns::Ip& address) {
+  refresh();
   for (const std::string& id : scopes_[scope]) {
     const auto& addresses = networks_[id].addresses;
     auto found = addresses.find(address);
@@ -87,6 +93,7 @@ std::optional<std::string> NameTable::reverse(const std::string& scope, const ne
 }
 
 bool NameTable::may_leave(const std::string& scope) {
+  refresh();
   for (const std::string& id : scopes_[scope]) {
     if (!networks_[id].internal) return true;
   }

@@ -1,6 +1,7 @@
 // What containers may look up: the names of running containers on the networks they share.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <set>
 #include <string>
@@ -18,6 +19,11 @@ class NameTable final : public netns::Names {
   void rebuild(const std::vector<netns::EndpointRow>& endpoints,
                const std::vector<netns::NetworkRow>& networks, const std::set<std::string>& hidden,
                const std::set<std::string>& unhealthy = {});
+
+  // Something changed: `bring` is called before the next answer, to rebuild(). Thousands may change
+  // between two questions.
+  void expire() { expired_ = true; }
+  std::function<void()> bring;
 
   // What one container has of its own: `links` under their aliases, `dns` servers. Kept over
   // rebuild().
@@ -40,11 +46,13 @@ class NameTable final : public netns::Names {
     bool internal = false;
     netns::Found host;  // the bridge's own addresses, which are the host's
   };
+  void refresh();
   [[nodiscard]] std::optional<netns::Found> find_host(const std::string& scope);
   // Its network with the default route first.
   std::map<std::string, Network> networks_;                 // by id
   std::map<std::string, std::vector<std::string>> scopes_;  // short container id -> network ids
   std::map<std::string, Own> own_;                          // by short container id
+  bool expired_ = false;
 };
 
 }  // namespace pcompose::scheduler

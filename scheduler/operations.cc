@@ -108,6 +108,8 @@ void Supervisor::create_container(const CreateContainer& operation) {
   auto inherited = inherited_volumes_.extract(ref.name);
   if (!inherited.empty() && !operation.new_volumes)
     row.anonymous_volumes = std::move(inherited.mapped());
+  auto replaced = replaced_.extract(ref.name);
+  if (!replaced.empty()) store_.remove_container(replaced.mapped());
   auto fresh = std::make_unique<Replica>(context_, std::move(row), std::move(*image));
   fresh->create();
   if (beside && one_off_->client) fresh->attach(one_off_->client);
@@ -191,6 +193,13 @@ Task<> Supervisor::remove_container(const ReplicaRef& ref) {
   auto it = replicas_.find(ref.name);
   if (it == replicas_.end()) co_return;
   co_await it->second->remove();
+  // The row of one that is made anew goes in the transaction that brings its successor's: until
+  // then it alone tells whose the anonymous volumes are.
+  if (creating_.contains(ref.name)) {
+    replaced_[ref.name] = it->second->row().id;
+  } else {
+    store_.remove_container(it->second->row().id);
+  }
   inherited_volumes_[ref.name] = it->second->row().anonymous_volumes;
   // Reserved before the plan began, for who comes next.
   ports_.release(ref.name, starting_.contains(ref.name) ? described(ref) : std::nullopt);

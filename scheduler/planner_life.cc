@@ -89,7 +89,7 @@ class LifePlanner {
                                 const std::vector<NodeId>& conditions) {
     auto service = project_.services.find(name);
     bool goes_on = std::ranges::any_of(observed_.containers, [&](const ObservedContainer& c) {
-      return c.service == name && !c.one_off && up(c) && !stopped.contains(c.name);
+      return c.service == name && !c.one_off && c.is_up() && !stopped.contains(c.name);
     });
     if (service == project_.services.end() || goes_on) return {};
     auto [hooks, fresh] = hooks_.try_emplace(name);

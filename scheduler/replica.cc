@@ -133,7 +133,6 @@ Task<> Replica::remove() {
     fs::remove_all(run);
     fs::remove_all(state);
   });
-  context_.store->remove_container(row_.id);
   tell("destroy");
 }
 
@@ -148,12 +147,13 @@ void Replica::resume(Inherited inherited) {
   dns_tcp_ = std::move(inherited.dns_tcp);
   auto& process = inherited.process;
   using keeper::State;
+  restarts_.resume(row_.restarts);
   bool ended = process && process->state == State::ended;
-  bool ours = ended || (process && process->state == State::running);
+  bool noted = ended && (row_.status == Status::exited || row_.status == Status::restarting);
+  if (noted) context_.keeper->forget(process_name());
+  bool ours = !noted && (ended || (process && process->state == State::running));
   if (process && !ours && process->pidfd) Pidfd(std::move(process->pidfd)).send_signal(SIGKILL);
-  if (ended && row_.status == Status::exited)
-    context_.keeper->forget(process_name());  // noted already
-  if (ours && !is_up() && !(ended && row_.status == Status::exited)) {
+  if (ours && (!is_up() || row_.pid != process->pid)) {
     // Started by a supervisor that died before it wrote that down.
     row_.status = Status::running;
     row_.pid = process->pid;
@@ -167,6 +167,11 @@ void Replica::resume(Inherited inherited) {
     ended_.set();
   };
   if (!is_up()) return;
+  if (row_.status == Status::restarting) {
+    watched_ = true;
+    context_.tasks->spawn(watch_restart());
+    return;
+  }
   // What happened while no supervisor lived counts where it is its first run.
   if (row_.restarts > 0) kills_before_ = context_.cgroups->memory_use(row_.short_id()).kills;
   bool orphaned = !ours && runs_still();
@@ -195,11 +200,19 @@ bool Replica::runs_still() const {
 // Keeper and supervisor were both killed: the container runs on without either. Its FIFOs are where
 // they were, it holds them itself; what only the keeper held (name server's sockets) is made anew.
 void Replica::take_in_orphan() {
-  pidfd_ = Pidfd::open(row_.pid);
+  try {
+    pidfd_ = Pidfd::open(row_.pid);
+  } catch (const Error&) {
+    return ended_.set();
+  }
   context_.keeper->adopt(process_name(), row_.pid, row_.pid_start, pidfd_.get());
   make_fifos();
   if (service_.network_mode == "host") return;
-  network_ = open_file("/proc/" + std::to_string(row_.pid) + "/ns/net", O_RDONLY);
+  try {
+    network_ = open_file("/proc/" + std::to_string(row_.pid) + "/ns/net", O_RDONLY);
+  } catch (const Error&) {
+    return;  // it is just ending; its pidfd tells
+  }
   context_.keeper->store(descriptor_name("net"), network_.get());
 }
 
@@ -216,7 +229,8 @@ Task<> Replica::reopen_dns() {
 }
 
 void Replica::serve_dns() {
-  if (!dns_udp_ || !dns_tcp_) return;
+  // An orphan's, that were made anew, are served before those that were kept.
+  if (!dns_udp_ || !dns_tcp_ || std::exchange(serves_dns_, true)) return;
   context_.names->set_own(row_.short_id(), own_names_of(service_));
   context_.keeper->store(descriptor_name("dns-udp"), dns_udp_.get());
   context_.keeper->store(descriptor_name("dns-tcp"), dns_tcp_.get());
@@ -234,8 +248,14 @@ void Replica::hand_to_keeper() {
   store("net", network_);
   store("dns-udp", dns_udp_);
   store("dns-tcp", dns_tcp_);
-  parked_.reset();  // its channel closed with the old keeper
+  kill_parked();
   if (pidfd_) context_.keeper->adopt(process_name(), row_.pid, row_.pid_start, pidfd_.get());
+  for (const auto& weak : running_execs_) {
+    auto running = weak.lock();
+    if (!running || !running->pidfd || running->ended.is_set()) continue;
+    context_.keeper->adopt(running->name, running->pid,
+                           process_start_time(running->pid).value_or(0), running->pidfd.get());
+  }
 }
 
 }  // namespace pcompose::scheduler

@@ -35,6 +35,7 @@ struct ExecRequest {
 struct ExecProcess {
   explicit ExecProcess(asio::any_io_executor executor) : ended(std::move(executor)) {}
   std::string name;
+  pid_t pid = 0;
   Pidfd pidfd;
   Fd terminal;
   Event ended;
@@ -77,7 +78,7 @@ class Replica {
   // Freezes or thaws all its processes. Throws Error where no cgroup can.
   void pause();
   void unpause();
-  // Removes everything of a container that is down, its named volumes apart.
+  // Removes everything of a container that is down, its named volumes and its row apart.
   Task<> remove();
   // Goes on with what runs since an earlier supervisor; a parked child is given up.
   void resume(Inherited inherited);
@@ -130,6 +131,10 @@ class Replica {
   [[nodiscard]] bool is_up() const {
     return row_.status == Status::running || row_.status == Status::restarting ||
            row_.status == Status::paused;
+  }
+  // Who asks for its names gets its addresses. It may ask itself before we hear that it runs.
+  [[nodiscard]] bool is_found() const {
+    return going_ || row_.status == Status::running || row_.status == Status::paused;
   }
   [[nodiscard]] bool has_health_check() const { return probe_.has_value(); }
   [[nodiscard]] const std::vector<netns::EndpointRow>& endpoints() const { return endpoints_; }
@@ -199,6 +204,7 @@ class Replica {
   void add_anonymous_volumes();
   void tell_exec(const ExecRequest& request);
   void watch_exec(const std::shared_ptr<ExecProcess>& running, bool told);
+  Task<> launch();
   Task<> run_program();
   Fd make_input();
   void greet_attached();
@@ -213,11 +219,15 @@ class Replica {
   void started(engine::Launched launched);
   [[nodiscard]] Error start_error(const engine::LaunchError& e) const;
   Task<> park();
+  Task<> launch_parked();
+  void kill_parked();
   [[nodiscard]] bool has_copied_root() const;
   void use_copied_root();
   Task<> copy_root();
 
   Task<> watch();
+  Task<> watch_restart();
+  Task<> stay_down();
   Task<> copy_output();
   Task<> copy_terminal(Fd fifo);
   std::optional<Duration> note_end();
@@ -252,6 +262,7 @@ class Replica {
   struct ProbeResult {
     int code = 1;  // 0 is healthy
     std::string output;
+    bool known = true;  // else it does not count
   };
   Task<ProbeResult> run_probe();
   Task<ProbeResult> run_probe_command();
@@ -294,8 +305,12 @@ class Replica {
   std::optional<HealthMonitor> monitor_;
   int health_waiters_ = 0;
   uint64_t execs_ = 0;
+  std::vector<std::weak_ptr<ExecProcess>> running_execs_;
+  Pidfd lost_;  // parked or just started when its keeper died
   std::string last_probe_output_;
   bool told_listening_ = false;
+  bool serves_dns_ = false;
+  bool going_ = false;  // on its way from parked to running
 };
 
 }  // namespace pcompose::scheduler

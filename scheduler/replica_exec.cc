@@ -17,8 +17,6 @@ namespace pcompose::scheduler {
 
 using namespace asio::experimental::awaitable_operators;  // NOLINT: operators only
 
-namespace {}  // namespace
-
 Task<std::shared_ptr<ExecProcess>> Replica::exec(const ExecRequest& request) {
   if (!pidfd_ || row_.status != Status::running) {
     throw Error("service \"" + row_.service + "\" is not running").hint("see: pcompose ps -a");
@@ -58,10 +56,13 @@ Task<std::shared_ptr<ExecProcess>> Replica::launch_beside(const engine::Plan& pl
   auto running = std::make_shared<ExecProcess>(context_.executor);
   running->name = "x/" + row_.short_id() + "/" + std::to_string(++execs_);
   watch_exec(running, told != nullptr);
+  std::erase_if(running_execs_, [](const auto& weak) { return weak.expired(); });
+  running_execs_.push_back(running);
   // Before its start: a short one has ended before the answer is here.
   if (told != nullptr) tell_exec(*told);
   try {
     auto launched = co_await context_.keeper->exec(running->name, plan);
+    running->pid = launched.pid;
     running->pidfd = Pidfd(std::move(launched.pidfd));
     running->terminal = std::move(launched.terminal);
   } catch (const engine::LaunchError& e) {
@@ -87,7 +88,8 @@ void Replica::watch_exec(const std::shared_ptr<ExecProcess>& running, bool told)
       context.publish(std::move(event));
     }
     if (auto process_that_ended = weak.lock()) {
-      process_that_ended->status = status;
+      // Of another keeper's child only the kernel may know it.
+      process_that_ended->status = status ? status : process_that_ended->pidfd.foreign_status();
       process_that_ended->ended.set();
     }
     context.keeper->forget(name);

@@ -85,7 +85,8 @@ Task<Replica::ProbeResult> Replica::run_probe_command() {
   std::string text(kProbeOutput, '\0');
   ssize_t n = ::pread(output.get(), text.data(), text.size(), 0);
   text.resize(n > 0 ? static_cast<size_t>(n) : 0);
-  co_return ProbeResult{process->status ? process->status->code() : 1, text};
+  if (!process->status) co_return ProbeResult{1, "its keeper died", false};
+  co_return ProbeResult{process->status->code(), text};
 }
 
 Task<Replica::ProbeResult> Replica::probe_address(asio::ip::tcp::endpoint address,
@@ -143,6 +144,8 @@ Task<Replica::ProbeResult> Replica::run_probe() {
     auto first = co_await (probe_network() || sleep_for(probe_->settings.timeout));
     if (first.index() == 1) co_return ProbeResult{-1, kLate};
     co_return std::get<0>(first);
+  } catch (const engine::KeeperDied& e) {
+    co_return ProbeResult{1, e.what(), false};
   } catch (const Error& e) {
     co_return ProbeResult{1, e.what()};  // the program is missing, say: a failure like any other
   }
@@ -165,8 +168,8 @@ Task<> Replica::probe_once() {
   Instant began = context_.clock.now();
   int64_t began_ns = context_.wall_ns();
   ProbeResult result = co_await run_probe();
+  if (!monitor_ || !result.known) co_return;  // the container ended meanwhile, or the keeper
   last_probe_output_ = result.output;
-  if (!monitor_) co_return;  // the container ended meanwhile
   keep_result(began_ns, result);
   Instant now = context_.clock.now();
   auto listening = listens_beyond_loopback();

@@ -109,6 +109,7 @@ Task<> Replica::make_network() {
   dns_tcp_ = std::move(net.dns.tcp);
   endpoints_ = std::move(net.endpoints);
   context_.keeper->store(descriptor_name("net"), network_.get());
+  context_.names->expire();  // its first question may come before we hear that it runs
   serve_dns();
 }
 
@@ -161,6 +162,7 @@ Task<> Replica::release_network() {
   }
   if (network_ || !endpoints_.empty()) {
     co_await context_.dns->stop(row_.short_id());
+    serves_dns_ = false;
     context_.names->drop_own(row_.short_id());
     endpoints_.clear();
     context_.names_changed();

@@ -16,6 +16,11 @@
 #include "scheduler/replica.h"
 
 namespace pcompose::scheduler {
+namespace {
+
+constexpr int kAttempts = 3;  // to launch, each time with another keeper
+
+}  // namespace
 
 void Replica::make_fifos() {
   make_directories(run_directory());
@@ -95,19 +100,42 @@ Task<> Replica::unpark() {
   co_await context_.leave_network(*this);
 }
 
+// Its keeper died, and its channel with it. It may have had its go.
+void Replica::kill_parked() {
+  if (!parked_) return;
+  lost_ = Pidfd(std::move(parked_->pidfd));
+  lost_.send_signal(SIGKILL);
+  parked_.reset();
+}
+
+// A keeper's death takes along what was being launched; the next one is there already.
+Task<> Replica::launch_parked() {
+  for (int attempt = 0;; ++attempt) {
+    if (lost_) co_await wait_readable(lost_.get());
+    lost_ = Pidfd();
+    try {
+      parked_ = co_await context_.keeper->launch(process_name(), engine::prepare_plan(spec_));
+      co_return;
+    } catch (const engine::KeeperDied&) {
+      if (attempt == kAttempts) throw;
+    }
+    co_await end_the_rest();
+  }
+}
+
 // Where overlayfs does not take our file system, the second attempt is without it.
 Task<> Replica::park() {
   if (has_copied_root()) use_copied_root();
   bool refused = false;
   try {
-    parked_ = co_await context_.keeper->launch(process_name(), engine::prepare_plan(spec_));
+    co_await launch_parked();
   } catch (const engine::LaunchError& e) {
     refused = e.op() == launch::OpCode::overlay && e.error_number() == EINVAL;
     if (!refused) throw;
   }
   if (!refused) co_return;
   co_await copy_root();
-  parked_ = co_await context_.keeper->launch(process_name(), engine::prepare_plan(spec_));
+  co_await launch_parked();
 }
 
 Task<> Replica::prepare() {

@@ -21,6 +21,8 @@
 namespace pcompose::scheduler {
 namespace {
 
+constexpr int kAttempts = 3;  // to launch, each time with another keeper
+
 bool covered(const compose::Service& service, const std::string& target) {
   for (const auto& m : service.volumes) {
     if (m.target == target) return true;
@@ -262,10 +264,22 @@ void Replica::set_environment(const std::string& home) {
   }
 }
 
+// What is parked goes with its keeper, and one that had its go is ended: nobody knows how far it
+// came.
+Task<> Replica::launch() {
+  for (int attempt = 0;; ++attempt) {
+    try {
+      co_await prepare();
+      co_return co_await run_program();
+    } catch (const engine::KeeperDied&) {
+      if (attempt == kAttempts) throw;
+    }
+  }
+}
+
 Task<> Replica::run_program() {
   if (has_own_runtime()) co_return co_await run_by_runtime();
-  engine::Launched& parked = *parked_;
-  Fd root = open_file("/proc/" + std::to_string(parked.pid) + "/root", O_PATH | O_DIRECTORY);
+  Fd root = open_file("/proc/" + std::to_string(parked_->pid) + "/root", O_PATH | O_DIRECTORY);
   auto trees = co_await attach_volumes(root.get(), spec_);
   std::string home;
   const std::string& user = service_.user.empty() ? image_.config.user : service_.user;
@@ -283,12 +297,18 @@ Task<> Replica::run_program() {
   spec_.process.stdio[1] = out.get();
   spec_.process.stdio[2] = err.get();
   co_await publish_ports();
+  if (!parked_) throw engine::KeeperDied();
   ended_.clear();
   exit_status_.reset();
+  struct Going {
+    bool& flag;
+    ~Going() { flag = false; }
+  } going{going_ = true};
+  context_.names->expire();
   engine::Launched launched =
       co_await context_.keeper->start(process_name(), engine::start_plan(spec_));
-  launched.pid = parked.pid;
-  launched.pidfd = std::move(parked.pidfd);
+  launched.pid = parked_->pid;
+  launched.pidfd = std::move(parked_->pidfd);
   started(std::move(launched));
 }
 
@@ -335,9 +355,10 @@ void Replica::started(engine::Launched launched) {
 Task<> Replica::start() {
   if (row_.status == Status::running) co_return;
   stop_requested_.clear();
+  restarts_.reset();
   co_await prepare();
   try {
-    co_await run_program();
+    co_await launch();
   } catch (const engine::LaunchError& e) {
     Error error = start_error(e);
     parked_.reset();

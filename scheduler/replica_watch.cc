@@ -66,7 +66,7 @@ std::optional<Duration> Replica::note_end() {
   pidfd_ = Pidfd();
   monitor_.reset();
   health_wake_.pulse();
-  context_.keeper->forget(process_name());
+  context_.end_noted(process_name());
   stdin_.reset();
   for (const char* what : {"in", "tty"}) context_.keeper->drop(descriptor_name(what));
   auto who = row_.stopped_by_user ? Ended::by_the_user : Ended::by_itself;
@@ -84,8 +84,7 @@ Task<bool> Replica::start_again(Duration delay) {
     if (stop_requested_.is_set()) co_return false;
     std::string failure;
     try {
-      co_await prepare();
-      co_await run_program();
+      co_await launch();
       co_return true;
     } catch (const Error& e) {
       failure = e.what();
@@ -129,6 +128,16 @@ Task<> Replica::watch() {
     if (delay && co_await start_again(*delay)) continue;
     break;
   }
+  co_await stay_down();
+}
+
+// An earlier supervisor noted its end and died before the start that was due.
+Task<> Replica::watch_restart() {
+  if (co_await start_again(milliseconds(100))) co_return co_await watch();
+  co_await stay_down();
+}
+
+Task<> Replica::stay_down() {
   if (row_.status == Status::restarting) set_status(Status::exited);
   try {
     co_await context_.leave_network(*this);

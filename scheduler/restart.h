@@ -11,6 +11,12 @@ namespace pcompose::scheduler {
 // Why a container ended.
 enum class Ended { by_itself, by_the_user };
 
+// Whether it starts again with the machine: docker's rules. (on-failure is about its own failures.)
+inline bool starts_at_boot(const compose::RestartPolicy& policy, bool stopped_by_user) {
+  return policy.kind == compose::Restart::always ||
+         (policy.kind == compose::Restart::unless_stopped && !stopped_by_user);
+}
+
 // 100 ms, doubling up to 1 min, forgotten once it was up for 10 s: docker's numbers.
 class RestartTracker {
  public:
@@ -18,6 +24,10 @@ class RestartTracker {
 
   // The delay until the next start; nullopt: it stays down.
   std::optional<Duration> after_exit(int exit_code, Duration was_up, Ended ended);
+  // Started by the user: it may fail as often as at first.
+  void reset() { *this = RestartTracker(policy_); }
+  // Goes on where an earlier supervisor was: so often it started again already.
+  void resume(int restarts) { restarts_ = restarts; }
   [[nodiscard]] int restarts() const { return restarts_; }
 
  private:

@@ -75,6 +75,10 @@ Supervisor::Supervisor(asio::io_context& io, std::string project, Fd keeper_sock
     spawn_flusher();
     idle_.pulse();
   };
+  context_.end_noted = [this](const std::string& process) {
+    noted_ends_.push_back(process);
+    spawn_flusher();
+  };
   context_.publish = [this](ContainerEvent event) {
     if (listener_of_events_ != nullptr) listener_of_events_->line(line_of(event));
     store_.put(std::move(event));
@@ -84,8 +88,9 @@ Supervisor::Supervisor(asio::io_context& io, std::string project, Fd keeper_sock
     if (listener_of_events_ != nullptr) listener_of_events_->line(line_of(event));
   };
   context_.ended_for_good = [this](ReplicaRef ref) { tasks_.spawn(remove_ended(std::move(ref))); };
+  names_.bring = [this] { rebuild_names(); };
   context_.names_changed = [this] {
-    rebuild_names();
+    names_.expire();
     if (names_stale_) return;
     names_stale_ = true;
     tasks_.spawn(refresh_names());
@@ -104,18 +109,20 @@ Supervisor::Supervisor(asio::io_context& io, std::string project, Fd keeper_sock
   context_.profile_of = [this](const compose::Service& service) {
     return seccomp_profile_of(service, model_.working_dir);
   };
-  context_.filter_of = [this](const compose::Service& service) {
-    std::string cache = context_.roots.state + "/cache";
-    bool usual = service.cap_add.empty() && service.cap_drop.empty() && !service.privileged &&
-                 service.security_opt.empty();
-    if (!usual) return seccomp_of(service, model_.working_dir, cache);
-    if (filter_.empty())
-      filter_ = engine::default_seccomp_filter(engine::default_capabilities(), cache);
-    return filter_;
-  };
+  context_.filter_of = [this](const compose::Service& service) { return filter_of(service); };
 }
 
 Supervisor::~Supervisor() = default;
+
+std::string Supervisor::filter_of(const compose::Service& service) {
+  std::string cache = context_.roots.state + "/cache";
+  bool usual = service.cap_add.empty() && service.cap_drop.empty() && !service.privileged &&
+               service.security_opt.empty();
+  if (!usual) return seccomp_of(service, model_.working_dir, cache);
+  if (filter_.empty())
+    filter_ = engine::default_seccomp_filter(engine::default_capabilities(), cache);
+  return filter_;
+}
 
 void Supervisor::load_project() {
   auto row = store_.project(context_.project);
@@ -169,6 +176,7 @@ Task<> Supervisor::flush_soon() {
   co_await asio::post(context_.executor, asio::use_awaitable);
   flushing_ = false;
   store_.flush();
+  for (const std::string& process : std::exchange(noted_ends_, {})) keeper_->forget(process);
 }
 
 void Supervisor::spawn_flusher() {
@@ -186,7 +194,7 @@ Task<> Supervisor::refresh_names() {
     names_stale_ = false;
     known_endpoints_ = co_await networks_.endpoints();
     known_networks_ = co_await networks_.list();
-    rebuild_names();
+    names_.expire();
   }
 }
 
@@ -195,8 +203,7 @@ void Supervisor::rebuild_names() {
   std::set<std::string> hidden, fresh, unhealthy;
   std::vector<netns::EndpointRow> all;
   for (const auto& [name, r] : replicas_) {
-    bool found = r->row().status == Status::running || r->row().status == Status::paused;
-    if (!found) hidden.insert(r->row().id);
+    if (!r->is_found()) hidden.insert(r->row().id);
     if (r->row().health == Health::unhealthy) unhealthy.insert(r->row().id);
     if (!r->endpoints().empty()) fresh.insert(r->row().id);
     all.insert(all.end(), r->endpoints().begin(), r->endpoints().end());
@@ -224,14 +231,15 @@ void Supervisor::replace_keeper() {
   child.disown();
   keeper_ = std::make_unique<engine::KeeperClient>(context_.executor, std::move(ours));
   context_.keeper = keeper_.get();
-  Pidfd self = Pidfd::open(::getpid());
-  keeper_->announce_supervisor(::getpid(), self.get());
   keeper_->store("control", listener_.get());
   ports_.hand_to_keeper();
   pod_.hand_to_keeper();
   if (forwarder_.control() >= 0) keeper_->store("forwarder", forwarder_.control());
   materials_.hand_to_keeper();
   for (auto& [name, r] : replicas_) r->hand_to_keeper();
+  // Last: from here on it would start our successor, which must find everything.
+  Pidfd self = Pidfd::open(::getpid());
+  keeper_->announce_supervisor(::getpid(), self.get());
 }
 
 Task<> Supervisor::keep_keeper() {

@@ -73,6 +73,7 @@ class Supervisor final : public Runtime {
 
  private:
   class CommandTurn;
+  std::string filter_of(const compose::Service& service);
   void adopt();
   void load_project();
   void spawn_flusher();
@@ -87,6 +88,7 @@ class Supervisor final : public Runtime {
 
   [[nodiscard]] Task<Observed> observe();
   Desired desired(const Materials& materials);
+  void keep_promised(Observed& observed) const;
   void note_changes(Observed& observed, const Desired& desired) const;
   Task<> reserve_ports(const Plan& plan, netns::Conflict conflict, ProgressSink& progress);
   using Planner = std::function<Plan(const Desired&, const Observed&)>;
@@ -153,9 +155,11 @@ class Supervisor final : public Runtime {
   compose::Project model_;
   std::map<std::string, std::unique_ptr<Replica>> replicas_;  // by name
   std::map<std::string, std::map<std::string, std::string>>
-      inherited_volumes_;                      // of containers being made anew
-  std::set<std::string> ensured_networks_;     // names
-  std::vector<std::string> leaving_networks_;  // names; see remove_network()
+      inherited_volumes_;                        // of containers being made anew
+  std::map<std::string, std::string> replaced_;  // ids of those whose successors come, by name
+  std::vector<std::string> noted_ends_;          // processes; see Context::end_noted
+  std::set<std::string> ensured_networks_;       // names
+  std::vector<std::string> leaving_networks_;    // names; see remove_network()
   std::map<std::string, Error> unremoved_networks_;
   OneAtATime network_removal_;
   std::optional<Duration> grace_;  // of the command that runs
@@ -174,6 +178,7 @@ class Supervisor final : public Runtime {
   bool commanded_ = false;
   Execution* execution_ = nullptr;
   std::vector<std::string> warnings_;           // of the plan at work
+  std::set<std::string> creating_;              // containers that the plan at work creates
   std::set<std::string> starting_;              // containers that the plan at work starts
   ProgressSink* listener_of_events_ = nullptr;  // of the command at work, where it asked
   int busy_ = 0;

@@ -27,10 +27,22 @@ bool is_its_own(const compose::Service& service, const netns::PortRow& row) {
   });
 }
 
+// Everything about networks, read at once: a query for each container costs more than the rest.
+struct NetworkFacts {
+  explicit NetworkFacts(netns::NetworkStore& store) {
+    for (const auto& n : store.networks()) names[n.id] = n.name;
+    for (auto& p : store.ports()) ports[p.container].push_back(std::move(p));
+    for (auto& e : store.endpoints()) endpoints[e.container].push_back(std::move(e));
+  }
+  std::map<std::string, std::string> names;                          // by id
+  std::map<std::string, std::vector<netns::PortRow>> ports;          // by container
+  std::map<std::string, std::vector<netns::EndpointRow>> endpoints;  // by container
+};
+
 void add_ports(ContainerView& view, const std::vector<std::string>& exposures,
-               netns::NetworkStore& networks, const compose::Service& service, const Roots& roots) {
+               NetworkFacts& networks, const compose::Service& service, const Roots& roots) {
   bool pod = service.network_mode == "pod";
-  for (const auto& p : networks.ports_of(pod ? pod_id(roots, view.row.project) : view.row.id)) {
+  for (const auto& p : networks.ports[pod ? pod_id(roots, view.row.project) : view.row.id]) {
     if (pod && !is_its_own(service, p)) continue;
     view.ports.push_back(
         {p.host.str(), p.target_port, p.port, std::string(netns::protocol_name(p.protocol))});
@@ -99,11 +111,13 @@ std::vector<ContainerView> view_project(const Roots& roots, const std::string& p
   if (::access(roots.database().c_str(), F_OK) != 0) return out;
   Database db(roots.database());
   StateStore store(db, boot_id());
-  netns::NetworkStore networks(db, boot_id());
+  netns::NetworkStore network_rows(db, boot_id());
   engine::ImageStore images(db, roots);
-  std::map<std::string, std::string> network_names;
-  for (const auto& n : networks.networks()) network_names[n.id] = n.name;
-  for (auto& held : held_rows(store, roots.project_run(project), project)) {
+  auto rows = held_rows(store, roots.project_run(project), project);
+  SQLite::Transaction snapshot(db.get());  // locks once, not for each question
+  NetworkFacts networks(network_rows);
+  std::map<std::string, std::optional<engine::Image>> known;  // by id
+  for (auto& held : rows) {
     ContainerView view;
     view.row = std::move(held.row);
     view.unsettled = held.unsettled;
@@ -112,15 +126,16 @@ std::vector<ContainerView> view_project(const Roots& roots, const std::string& p
     view.log_directory = roots.state + "/containers/" + view.row.id + "/log";
     if (view.row.status == Status::running || view.row.status == Status::paused) {
       std::vector<std::string> exposures = service.expose;
-      auto image = images.by_id(view.row.image_id);
-      if (image) {
+      const std::string& id = view.row.image_id;
+      if (!known.contains(id)) known[id] = images.by_id(id);
+      if (const auto& image = known[id]) {
         const auto& of_image = image->config.exposed_ports;
         exposures.insert(exposures.end(), of_image.begin(), of_image.end());
       }
       add_ports(view, exposures, networks, service, roots);
     }
-    for (const auto& e : networks.endpoints_of(view.row.id))
-      view.networks.push_back(network_names[e.network]);
+    for (const auto& e : networks.endpoints[view.row.id])
+      view.networks.push_back(networks.names[e.network]);
     out.push_back(std::move(view));
   }
   std::sort(out.begin(), out.end(),

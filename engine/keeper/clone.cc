@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <time.h>
@@ -27,7 +28,11 @@ long clone_child(const launch::PlanHeader& head, int* pidfd) {
   arguments.flags = head.clone_flags | launch::kClonePidfd | launch::kCloneClearSignalHandlers;
   arguments.pidfd = reinterpret_cast<uint64_t>(pidfd);
   arguments.exit_signal = SIGCHLD;
-  return syscall(SYS_clone3, &arguments, sizeof arguments);
+  long pid = syscall(SYS_clone3, &arguments, sizeof arguments);
+  // Who comes after us launches this container anew, and two must not mount one upper directory:
+  // overlayfs empties the work directory that the other one lives by. Taken back before exec.
+  if (pid == 0) prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+  return pid;
 }
 
 const uint8_t* map_memfd(int fd, uint32_t* size) {

@@ -78,7 +78,6 @@ void release(int& fd) {
 }
 
 // ---- messages
-// ---------------------------------------------------------------------------------------
 
 // Blocks for as long as the socket's send timeout. A supervisor that has not read for that long is
 // stuck, and reaping must go on: it is killed, and LIST brings the next one up to date.
@@ -110,7 +109,6 @@ Message about(Type type, const Process& p) {
 }
 
 // ---- processes
-// --------------------------------------------------------------------------------------
 
 void journal(const Process& p) {
   JournalEntry entry;
@@ -174,16 +172,18 @@ void give_up(const char* name) {
   old->state = State::failed;
 }
 
+void refuse(const Message& m, int error) {
+  Message answer = m;
+  answer.type = Type::failed;
+  answer.a = -1;
+  answer.b = error;
+  tell(answer, -1);
+}
+
 void on_launch(const Message& m, uint32_t size, int fd_count) {
   give_up(m.name);
   Process* p = processes.add(m.name);
-  if (p == nullptr) {
-    Message full = m;
-    full.type = Type::failed;
-    full.a = -1;
-    full.b = EMFILE;
-    return tell(full, -1);
-  }
+  if (p == nullptr) return refuse(m, EMFILE);
   p->state = State::launching;
   const uint8_t* plan = buffer + sizeof(Message);
   if (m.a == 1) plan = fd_count > 0 ? map_memfd(received[fd_count - 1], &size) : nullptr;
@@ -200,7 +200,8 @@ void on_launch(const Message& m, uint32_t size, int fd_count) {
 // The start plan goes on to the parked child as it came.
 void on_start(const Message& m, uint32_t size, int fd_count) {
   Process* p = processes.find(m.name);
-  if (p == nullptr || p->state != State::parked) return;
+  // It ended meanwhile, or was another keeper's.
+  if (p == nullptr || p->state != State::parked) return refuse(m, ESRCH);
   static Control control;
   uint32_t memfd_size = 0;
   iovec iov{buffer + sizeof(Message), size};
@@ -318,15 +319,9 @@ void on_process_end(Process& p) {
   tell(m, -1);
 }
 
-bool is_known(int pid) {
-  bool known = pid == supervisor_pid;
-  for (uint32_t i = 0; i < kMaxProcesses && !known; ++i)
-    known = processes.at(i).state != State::free && processes.at(i).pid == pid;
-  return known;
-}
+bool is_known(int pid) { return pid == supervisor_pid || processes.expects(pid); }
 
 // ---- the supervisor
-// ---------------------------------------------------------------------------------
 
 void set_send_timeout() {
   timeval limit{5, 0};
@@ -408,7 +403,6 @@ void on_adopt(const Message& m, int& pidfd) {
 }
 
 // ---- upgrades
-// ---------------------------------------------------------------------------------------
 
 Handover present() {
   Handover head;
@@ -499,6 +493,9 @@ void on_socket() {
   // call before.
   if (n < 0) return;
   if (n == 0) {
+    // A supervisor that adopted us and died before it had handed everything over: whoever comes
+    // next starts another keeper, and we would wait for nobody.
+    if (supervisor_pidfd <= 0) _exit(0);
     // Its end comes by the pidfd; a supervisor that only closed the socket is replaced when it
     // ends.
     epoll_ctl(epoll_fd, EPOLL_CTL_DEL, socket_fd, nullptr);

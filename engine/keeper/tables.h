@@ -63,6 +63,17 @@ class Processes {
   }
   Process& at(uint32_t index) { return slots_[index < kMaxProcesses ? index : 0]; }
   uint32_t index(const Process& p) const { return static_cast<uint32_t>(&p - slots_); }
+  // An event will tell of this child of ours, or may: what is being launched goes on in a sibling
+  // (fork_sibling), which may have ended before we hear that it is there. Reaped too early, its end
+  // would never be told.
+  bool expects(int pid) {
+    bool expected = false;
+    all([&](const Process& p) {
+      bool launching = p.channel > 0 && (p.state == State::launching || p.state == State::failed);
+      expected = expected || launching || p.pid == pid;
+    });
+    return expected;
+  }
   template <class F>
   void each(F f) {
     all([&](Process& p) {

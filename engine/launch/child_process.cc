@@ -392,6 +392,7 @@ int do_exec(const State& s, const Op& op) {
   const char* program = *argv++;
   char** environment = split(s, op.s2, op.b, &used);
   if (environment == nullptr) return E2BIG;
+  prctl(PR_SET_PDEATHSIG, 0, 0, 0, 0);  // the program outlives the keeper
   return search(program, text(s, op.s3), [&](const char* file) {
     execve(file, argv, environment);
     return errno;

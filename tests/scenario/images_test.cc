@@ -57,6 +57,24 @@ TEST_F(Images, CheckIsCleanWhileAndAfterAProjectRuns) {
   expect(0, {"system", "check"});
 }
 
+TEST_F(Images, DownTakesAlongWhatItIsAskedFor) {
+  fixture::ImageParts parts;
+  parts.config = R"({"Cmd":["sleep","1000"],"Env":["PATH=/bin"],"StopSignal":"SIGKILL"})";
+  parts.layers = {fixture::busybox_layer()};
+  fixture::write_layout(file("own"), parts);
+  expect(0, {"image", "load", "--name", "own:1", file("own")});
+  auto there = [&] { return expect(0, {"image", "ls"}).out.find("own") != std::string::npos; };
+  compose("services:\n  w: {image: 'own:1'}\n");
+  expect(0, {"up", "-d"});
+  expect(0, {"down", "--rmi", "local"});  // it has a name
+  EXPECT_TRUE(there());
+  expect(1, {"down", "--rmi", "some"});
+  expect(0, {"up", "-d"});
+  expect(0, {"down", "--rmi", "all"});
+  EXPECT_FALSE(there());
+  expect(0, {"system", "check"});
+}
+
 // overlayfs takes no overlay to write to: the container gets a copy of its image.
 TEST_F(Images, WhereOverlayCannotWriteTheImageIsCopied) {
   for (const char* name : {"lower", "upper", "work", "root"})

@@ -237,6 +237,23 @@ TEST_F(LifecycleTest, RestartsByPolicy) {
   EXPECT_TRUE(eventually([&] { return state("gone") == "exited"; }));
 }
 
+TEST_F(LifecycleTest, ACompletedJobRunsAgainOnlyWhereItIsAskedTo) {
+  compose(R"(services:
+  job: {image: busybox, command: echo done}
+  w:
+    image: busybox
+    command: sleep 1000
+    stop_signal: SIGKILL
+    depends_on: {job: {condition: service_completed_successfully}}
+)");
+  expect(0, {"up", "-d", "--wait"});
+  expect(0, {"up", "-d", "--wait"});
+  ASSERT_TRUE(eventually([&] { return lines("job").size() == 1; }));
+  expect(0, {"up", "-d", "--wait", "--rerun-jobs"});
+  EXPECT_TRUE(eventually([&] { return lines("job").size() == 2; }));
+  EXPECT_EQ(state("w"), "running");
+}
+
 TEST_F(LifecycleTest, StoppedContainersStartAgainWithUp) {
   compose("services:\n  w: {image: busybox, command: sleep 1000, restart: always}\n");
   expect(0, {"up", "-d"});

@@ -30,6 +30,30 @@ TEST(Restart, OnFailureWantsAFailureAndCounts) {
   EXPECT_FALSE(t.after_exit(1, seconds(1), Ended::by_itself));
 }
 
+TEST(Restart, AStartByTheUserBeginsAnew) {
+  RestartTracker t({Restart::on_failure, 1});
+  EXPECT_EQ(t.after_exit(1, milliseconds(1), Ended::by_itself), milliseconds(100));
+  EXPECT_FALSE(t.after_exit(1, milliseconds(1), Ended::by_itself));
+  t.reset();
+  EXPECT_EQ(t.after_exit(1, milliseconds(1), Ended::by_itself), milliseconds(100));
+  EXPECT_EQ(t.restarts(), 1);
+}
+
+TEST(Restart, WithTheMachineStartsWhatDockerStarts) {
+  EXPECT_TRUE(starts_at_boot({Restart::always, 0}, true));
+  EXPECT_TRUE(starts_at_boot({Restart::unless_stopped, 0}, false));
+  EXPECT_FALSE(starts_at_boot({Restart::unless_stopped, 0}, true));
+  EXPECT_FALSE(starts_at_boot({Restart::on_failure, 0}, false));
+  EXPECT_FALSE(starts_at_boot({Restart::no, 0}, false));
+}
+
+TEST(Restart, ASuccessorGoesOnCounting) {
+  RestartTracker t({Restart::on_failure, 2});
+  t.resume(1);
+  EXPECT_TRUE(t.after_exit(1, milliseconds(1), Ended::by_itself));
+  EXPECT_FALSE(t.after_exit(1, milliseconds(1), Ended::by_itself));
+}
+
 TEST(Restart, WhatTheUserStoppedStaysDown) {
   EXPECT_FALSE(
       RestartTracker({Restart::unless_stopped, 0}).after_exit(0, seconds(1), Ended::by_the_user));

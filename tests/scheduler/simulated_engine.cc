@@ -17,11 +17,51 @@ bool is_up(const ObservedContainer& c) {
          c.status == Status::paused;
 }
 
-void SimulatedEngine::run(const Plan& plan, std::mt19937& random) {
+void SimulatedEngine::plan_networks(const Plan& plan) {
   planned_.clear();
   for (const Node& node : plan.nodes) {
     if (const auto* o = std::get_if<CreateNetwork>(&node.operation)) planned_.insert(o->name);
   }
+}
+
+void SimulatedEngine::begin(const Plan& plan) {
+  plan_networks(plan);
+  held_.clear();
+  for (auto& [name, c] : containers_) c.prepared = false;
+  std::set<std::string> concerned;
+  for (const Node& node : plan.nodes) {
+    if (const auto* o = std::get_if<StartContainer>(&node.operation))
+      concerned.insert(o->replica.service);
+    if (const auto* o = std::get_if<AwaitCondition>(&node.operation)) concerned.insert(o->service);
+  }
+  for (const auto& [name, service] : project_.services) {
+    for (const auto& d : service.depends_on) {
+      if (!concerned.contains(d.service) || holds(d)) held_.emplace(d.service, d.condition);
+    }
+  }
+}
+
+std::vector<std::string> SimulatedEngine::containers_of(const std::string& service) const {
+  std::vector<std::string> out;
+  for (const auto& [name, c] : containers_) {
+    if (c.row.service == service) out.push_back(name);
+  }
+  return out;
+}
+
+void SimulatedEngine::hold(const std::string& service, compose::Condition condition) {
+  held_.emplace(service, condition);
+}
+
+void SimulatedEngine::forget(const std::string& service) {
+  std::erase_if(held_, [&](const auto& held) { return held.first == service; });
+}
+
+ObservedContainer& SimulatedEngine::row(const std::string& name) { return find({"", 1, name}).row; }
+
+void SimulatedEngine::run(const Plan& plan, std::mt19937& random) {
+  plan_networks(plan);
+  held_.clear();
   std::vector<bool> done(plan.nodes.size());
   for (size_t count = 0; count < plan.nodes.size(); ++count) {
     std::vector<NodeId> ready;
@@ -124,6 +164,10 @@ void SimulatedEngine::await(const AwaitCondition& operation) {
 
 // As many replicas as there are to be; what is scaled down need not be gone yet.
 bool SimulatedEngine::met(const compose::Dependency& d) const {
+  return held_.contains({d.service, d.condition}) || holds(d);
+}
+
+bool SimulatedEngine::holds(const compose::Dependency& d) const {
   auto ready = [&](const auto& entry) {
     const ObservedContainer& c = entry.second.row;
     if (c.service != d.service) return false;

@@ -24,6 +24,18 @@ class SimulatedEngine {
   // std::runtime_error where an operation comes too early or makes no sense.
   void run(const Plan& plan, std::mt19937& random);
 
+  // The same step by step, for an executor; what was prepared and not started is given up. What
+  // holds now may end by itself while the plan runs: who waits for it has been served. So has who
+  // depends on what the plan leaves alone.
+  void begin(const Plan& plan);
+  void perform(const Operation& operation);
+  // The service's containers meet the condition; they do no more.
+  void hold(const std::string& service, compose::Condition condition);
+  void forget(const std::string& service);
+  // Throws std::runtime_error where there is none.
+  ObservedContainer& row(const std::string& name);
+  [[nodiscard]] std::vector<std::string> containers_of(const std::string& service) const;
+
   [[nodiscard]] Observed observed() const;
 
  private:
@@ -32,7 +44,7 @@ class SimulatedEngine {
     bool prepared = false;
   };
 
-  void perform(const Operation& operation);
+  void plan_networks(const Plan& plan);
   void create(const ReplicaRef& replica);
   void start(const ReplicaRef& replica);
   void remove(const ReplicaRef& replica);
@@ -40,6 +52,7 @@ class SimulatedEngine {
   void need_resources(const compose::Service& service) const;
   Container& find(const ReplicaRef& replica);
   [[nodiscard]] bool met(const compose::Dependency& dependency) const;
+  [[nodiscard]] bool holds(const compose::Dependency& dependency) const;
   [[nodiscard]] bool used(const std::string& network) const;
 
   const compose::Project& project_;
@@ -48,6 +61,7 @@ class SimulatedEngine {
   std::set<std::string> networks_, volumes_;
   std::map<std::string, std::string> changed_networks_;
   std::set<std::string> planned_;  // networks that the plan makes
+  std::set<std::pair<std::string, compose::Condition>> held_;
 };
 
 // True where the container has processes.
