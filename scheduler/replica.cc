@@ -229,8 +229,6 @@ Task<> Replica::reopen_dns() {
 }
 
 void Replica::serve_dns() {
-  // An orphan's, that were made anew, are served before those that were kept.
-  if (!dns_udp_ || !dns_tcp_ || std::exchange(serves_dns_, true)) return;
   context_.names->set_own(row_.short_id(), own_names_of(service_));
   context_.keeper->store(descriptor_name("dns-udp"), dns_udp_.get());
   context_.keeper->store(descriptor_name("dns-tcp"), dns_tcp_.get());

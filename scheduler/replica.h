@@ -42,6 +42,9 @@ struct ExecProcess {
   std::optional<ExitStatus> status;
 };
 
+// To launch, each time with another keeper.
+inline constexpr int kLaunchAttempts = 3;
+
 // What an earlier supervisor's keeper still holds for a container.
 struct Inherited {
   std::optional<engine::KeptProcess> process;
@@ -309,7 +312,6 @@ class Replica {
   Pidfd lost_;  // parked or just started when its keeper died
   std::string last_probe_output_;
   bool told_listening_ = false;
-  bool serves_dns_ = false;
   bool going_ = false;  // on its way from parked to running
 };
 

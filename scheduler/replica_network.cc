@@ -162,7 +162,6 @@ Task<> Replica::release_network() {
   }
   if (network_ || !endpoints_.empty()) {
     co_await context_.dns->stop(row_.short_id());
-    serves_dns_ = false;
     context_.names->drop_own(row_.short_id());
     endpoints_.clear();
     context_.names_changed();

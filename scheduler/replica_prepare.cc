@@ -16,12 +16,6 @@
 #include "scheduler/replica.h"
 
 namespace pcompose::scheduler {
-namespace {
-
-constexpr int kAttempts = 3;  // to launch, each time with another keeper
-
-}  // namespace
-
 void Replica::make_fifos() {
   make_directories(run_directory());
   engine::Staging::make_fifos(run_directory());
@@ -117,7 +111,7 @@ Task<> Replica::launch_parked() {
       parked_ = co_await context_.keeper->launch(process_name(), engine::prepare_plan(spec_));
       co_return;
     } catch (const engine::KeeperDied&) {
-      if (attempt == kAttempts) throw;
+      if (attempt == kLaunchAttempts) throw;
     }
     co_await end_the_rest();
   }

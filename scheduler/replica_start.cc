@@ -21,8 +21,6 @@
 namespace pcompose::scheduler {
 namespace {
 
-constexpr int kAttempts = 3;  // to launch, each time with another keeper
-
 bool covered(const compose::Service& service, const std::string& target) {
   for (const auto& m : service.volumes) {
     if (m.target == target) return true;
@@ -272,7 +270,7 @@ Task<> Replica::launch() {
       co_await prepare();
       co_return co_await run_program();
     } catch (const engine::KeeperDied&) {
-      if (attempt == kAttempts) throw;
+      if (attempt == kLaunchAttempts) throw;
     }
   }
 }

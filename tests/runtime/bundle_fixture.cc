@@ -5,8 +5,10 @@
 #include <csignal>
 #include <fcntl.h>
 #include <filesystem>
+#include <sched.h>
 #include <sstream>
 #include <sys/mman.h>
+#include <sys/mount.h>
 #include <thread>
 #include <unistd.h>
 
@@ -39,6 +41,11 @@ void make_root(const std::string& root) {
 }
 
 }  // namespace
+
+void BundleTest::SetUpTestSuite() {
+  if (::geteuid() != 0 || ::unshare(CLONE_NEWNS) != 0) return;  // SetUp() says what is missing
+  ::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr);
+}
 
 void BundleTest::SetUp() {
   if (::geteuid() != 0) GTEST_SKIP() << "needs root";

@@ -29,6 +29,8 @@ inline bool contains(const std::string& text, const std::string& part) {
 
 class BundleTest : public testing::Test {
  protected:
+  // A mount namespace of its own: what others mount meanwhile is not counted.
+  static void SetUpTestSuite();
   void SetUp() override;
   void TearDown() override;
 
