@@ -252,14 +252,16 @@ class UpPlanner {
           started);
   }
 
-  // Who depends on the service with `restart: true` is down while it is made anew.
+  // Who depends on the service with `restart: true`, or lives in its namespaces, is down while it
+  // is made anew.
   void stop_dependents(const std::string& name) {
     if (!options_.start || !restarted_.insert(name).second) return;
     for (const std::string& dependent : graph_.dependents_of(name)) {
       const auto& needs = project_.services.at(dependent).depends_on;
       bool asks =
           std::ranges::any_of(needs, [&](const auto& d) { return d.service == name && d.restart; });
-      if (!asks || !selected_.contains(dependent)) continue;
+      bool lives_there = !lost_with(project_.services.at(dependent), {name}).empty();
+      if ((!asks && !lives_there) || !selected_.contains(dependent)) continue;
       for (const auto& c : observed_.containers) {
         if (c.service == dependent && c.is_up())
           dependents_stopped_[name].push_back(stop(c, name + " is made anew", {}));

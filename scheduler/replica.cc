@@ -229,6 +229,7 @@ Task<> Replica::reopen_dns() {
 }
 
 void Replica::serve_dns() {
+  if (!dns_udp_ || !dns_tcp_) return;  // without a network
   context_.names->set_own(row_.short_id(), own_names_of(service_));
   context_.keeper->store(descriptor_name("dns-udp"), dns_udp_.get());
   context_.keeper->store(descriptor_name("dns-tcp"), dns_tcp_.get());

@@ -98,7 +98,8 @@ class Replica {
     return in_pod() ? context_.pod_id : row_.id;
   }
   [[nodiscard]] bool holds_network() const { return static_cast<bool>(network_); }
-  [[nodiscard]] bool is_parked() const { return parked_.has_value(); }
+  // Or about to be: its child is to live in the namespaces that were made for it.
+  [[nodiscard]] bool is_parked() const { return parked_.has_value() || preparing_; }
   // Gives its namespace up, and what is published.
   Task<> release_network();
   // An ordinary user's bridges are in a namespace that the host's ports do not lead to.
@@ -312,7 +313,8 @@ class Replica {
   Pidfd lost_;  // parked or just started when its keeper died
   std::string last_probe_output_;
   bool told_listening_ = false;
-  bool going_ = false;  // on its way from parked to running
+  bool preparing_ = false;  // on its way to parked
+  bool going_ = false;      // on its way from parked to running
 };
 
 }  // namespace pcompose::scheduler

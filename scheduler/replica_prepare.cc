@@ -136,6 +136,10 @@ Task<> Replica::prepare() {
   // It has ended, and its network is being left.
   while (watched_ && row_.status == Status::exited) co_await changed_.wait();
   if (parked_ || row_.status == Status::running) co_return;
+  struct Preparing {
+    bool& is_true;
+    ~Preparing() { is_true = false; }
+  } preparing{preparing_ = true};
   try {
     // A supervisor that died may have written the row and no more.
     for (const char* part : {"", "/upper", "/work", "/log"})

@@ -83,8 +83,9 @@ Task<SharedNetwork> Supervisor::share_network(const compose::Service& service) {
 // A namespace belongs to its replica and stays while anybody lives in it: who shares it does not
 // notice that its owner restarts.
 Task<> Supervisor::leave_network(Replica& leaving) {
+  if (leaving.shares_network()) co_await leaving.release_network();
+  // Only now: meanwhile another one may have come in its place.
   Replica* owner = leaving.shares_network() ? owner_of(leaving.service().network_mode) : &leaving;
-  if (&leaving != owner) co_await leaving.release_network();
   if (leaving.in_pod()) {
     for (auto& [name, r] : replicas_) {
       if (r->in_pod() && (r->is_up() || r->holds_network())) co_return;
