@@ -186,9 +186,11 @@ Task<std::vector<Fd>> Replica::attach_volumes(int root, engine::ContainerSpec& s
       co_await attach_image(m, trees, spec);
     } else if (!m.source.empty()) {
       auto declared = context_.model->volumes.find(m.source);
-      if (declared == context_.model->volumes.end())
-        throw Error("the project has no volume " + m.source).at(m.position);
-      co_await attach_named(m, declared->second.name, root, trees, spec);
+      // A container of an earlier file keeps what the file does not have any more.
+      std::string volume = declared == context_.model->volumes.end()
+                               ? context_.project + "_" + m.source
+                               : declared->second.name;
+      co_await attach_named(m, volume, root, trees, spec);
     }
   }
   auto inherited = inherited_mounts(service_, *context_.model, *context_.store);
