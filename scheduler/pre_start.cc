@@ -50,11 +50,6 @@ Service service_of(const Service& service, const compose::Hook& hook, std::strin
   return out;
 }
 
-bool is_up(const ObservedContainer& c) {
-  return c.status == Status::running || c.status == Status::restarting ||
-         c.status == Status::paused;
-}
-
 }  // namespace
 
 std::vector<Service> pre_start_of(const compose::Project& project, const Service& service) {
@@ -86,7 +81,7 @@ std::vector<NodeId> add_pre_start(Plan& plan, const compose::Project& project,
     auto left = std::ranges::find(observed.containers, ref.name, &ObservedContainer::name);
     if (left != observed.containers.end()) {
       std::vector<NodeId> stopped;
-      if (is_up(*left)) stopped.push_back(add(StopContainer{ref}, {}));
+      if (left->is_up()) stopped.push_back(add(StopContainer{ref}, {}));
       after.push_back(add(RemoveContainer{ref}, stopped));
     }
     NodeId created = add(CreateContainer{ref}, after);

@@ -41,9 +41,8 @@ std::vector<netns::Attachment> Replica::attachments() const {
   for (const auto& n : by_priority(service_)) {
     netns::Attachment a;
     auto network = context_.model->networks.find(n.network);
-    if (network == context_.model->networks.end())
-      throw Error("the project has no network " + n.network);
-    a.network = network->second.name;
+    a.network = network == context_.model->networks.end() ? context_.project + "_" + n.network
+                                                          : network->second.name;
     a.names = n.aliases;
     a.names.insert(a.names.end(), {row_.name, row_.short_id()});
     // Who asks for the service means its replicas.

@@ -145,17 +145,19 @@ Task<> Supervisor::fix_addresses(const std::string& key) {
 Task<> Supervisor::ensure_networks(const compose::Service& service) {
   for (const auto& n : service.networks) {
     auto found = model_.networks.find(n.network);
-    if (found == model_.networks.end() || !ensured_networks_.insert(found->second.name).second)
-      continue;
-    if (!found->second.external) {
+    bool dropped = found == model_.networks.end();
+    // A container of an earlier file keeps what the file does not have any more.
+    std::string name = dropped ? model_.name + "_" + n.network : found->second.name;
+    if (!ensured_networks_.insert(name).second) continue;
+    if (!dropped && !found->second.external) {
       co_await create_network(n.network);
       continue;
     }
     try {
-      co_await networks_.use_network(found->second.name);
-      co_await fix_addresses(n.network);
+      co_await networks_.use_network(name);
+      if (!dropped) co_await fix_addresses(n.network);
     } catch (Error& e) {
-      throw e.at(found->second.position);
+      throw e.at(dropped ? n.position : found->second.position);
     }
   }
 }

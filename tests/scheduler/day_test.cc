@@ -32,8 +32,7 @@ constexpr int kServices = 1000;
 
 unsigned seed_of_this_run() {
   const char* seed = std::getenv("PCOMPOSE_DAY_SEED");
-  return seed == nullptr ? std::random_device()()
-                         : static_cast<unsigned>(std::strtoul(seed, nullptr, 10));
+  return seed == nullptr ? 1 : static_cast<unsigned>(std::strtoul(seed, nullptr, 10));
 }
 
 // A project whose services have a nature each.
