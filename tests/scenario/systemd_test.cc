@@ -31,7 +31,10 @@ class SystemdTest : public StackTest {
     SQLite::Statement pids(database.get(), "SELECT pid FROM containers WHERE pid > 0");
     while (pids.executeStep())
       processes.push_back(Pidfd::open(static_cast<pid_t>(pids.getColumn(0).getInt())));
-    for (const Pidfd& p : processes) p.send_signal(SIGKILL);
+    // A machine that goes down leaves nobody time to start another.
+    for (int signal : {SIGSTOP, SIGKILL}) {
+      for (const Pidfd& p : processes) p.send_signal(signal);
+    }
     for (const Pidfd& p : processes) ASSERT_TRUE(eventually([&] { return p.ended(); }));
     database.get().exec("UPDATE containers SET boot = 'another'");
     fs::remove_all("/run/pcompose");
