@@ -110,10 +110,10 @@ void Supervisor::create_container(const CreateContainer& operation) {
     row.anonymous_volumes = std::move(inherited.mapped());
   auto replaced = replaced_.extract(ref.name);
   if (!replaced.empty()) store_.remove_container(replaced.mapped());
-  auto fresh = std::make_unique<Replica>(context_, std::move(row), std::move(*image));
-  fresh->create();
+  auto& fresh = replicas_[ref.name];
+  fresh = std::make_unique<Replica>(context_, std::move(row), std::move(*image));
+  fresh->create();  // where it fails there is a row: it is known, and can be removed
   if (beside && one_off_->client) fresh->attach(one_off_->client);
-  replicas_[ref.name] = std::move(fresh);
 }
 
 Task<> Supervisor::await_healthy(Replica& r) {
