@@ -53,7 +53,7 @@ std::string unit_text(const SystemdUnit& unit) {
     out += "Wants=network-online.target\nAfter=network-online.target\n";
   out += "RequiresMountsFor=" + in_quotes(without_specifiers(unit.working_directory)) + "\n\n";
   out += "[Service]\nType=notify\nNotifyAccess=main\n";
-  // The command ends, and its keeper, in this control group, goes on.
+  // The command ends; the keeper goes on, in a scope of its own.
   out += "RemainAfterExit=yes\n";
   // Images may have to be pulled; health checks have limits of their own.
   out += "TimeoutStartSec=infinity\n";

@@ -21,6 +21,7 @@
 #include "engine/runtime/config_writer.h"
 #include "scheduler/container_rights.h"
 #include "scheduler/oci_runtimes.h"
+#include "scheduler/passing.h"
 #include "scheduler/replica.h"
 
 namespace pcompose::scheduler {
@@ -177,18 +178,11 @@ using asio::local::stream_protocol;
 Task<Fd> receive_terminal(stream_protocol::acceptor& listener) {
   auto socket = co_await listener.async_accept(asio::use_awaitable);
   co_await socket.async_wait(stream_protocol::socket::wait_read, asio::use_awaitable);
-  char name[256];
-  iovec iov{name, sizeof name};
-  launch::RightsBuffer<1> control;
-  msghdr m{};
-  m.msg_iov = &iov;
-  m.msg_iovlen = 1;
-  launch::expect_rights(m, control);
-  int fd = -1;
-  bool came = ::recvmsg(socket.native_handle(), &m, MSG_CMSG_CLOEXEC | MSG_DONTWAIT) > 0 &&
-              launch::take_rights(m, &fd) == 1;
-  if (!came) throw Error("the runtime sent no terminal");
-  co_return Fd(fd);
+  std::string name;
+  Fd terminal;
+  receive(socket.native_handle(), name, terminal);
+  if (!terminal) throw Error("the runtime sent no terminal");
+  co_return terminal;
 }
 
 void resize(const Fd& terminal, const engine::Process& process) {

@@ -16,6 +16,7 @@
 #include "scheduler/replica.h"
 
 namespace pcompose::scheduler {
+
 void Replica::make_fifos() {
   make_directories(run_directory());
   engine::Staging::make_fifos(run_directory());

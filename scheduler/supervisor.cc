@@ -186,10 +186,13 @@ void Supervisor::spawn_flusher() {
 }
 
 Task<> Supervisor::refresh_names() {
-  struct Wake {
-    Event& idle;
-    ~Wake() { idle.pulse(); }
-  } wake{idle_};
+  struct Wake {  // after a failure, too: the next change reads again
+    Supervisor& s;
+    ~Wake() {
+      s.names_stale_ = false;
+      s.idle_.pulse();
+    }
+  } wake{*this};
   while (names_stale_) {
     names_stale_ = false;
     known_endpoints_ = co_await networks_.endpoints();

@@ -12,8 +12,6 @@
 #include "engine/images/bounds.h"
 
 namespace pcompose::engine {
-namespace {}  // namespace
-
 FileStream::FileStream(Fd fd, Kind kind, int64_t offset)
     : fd_(std::move(fd)), kind_(kind), offset_(offset), buffer_(kPiece) {
   if (kind_ == Kind::pipe) return;
