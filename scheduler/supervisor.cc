@@ -55,6 +55,7 @@ Supervisor::Supervisor(asio::io_context& io, std::string project, Fd keeper_sock
       grants_(context_.run),
       network_removal_(io.get_executor()),
       tasks_(io.get_executor()),
+      keeping_(io.get_executor()),
       idle_(io.get_executor()),
       turn_over_(io.get_executor()) {
   dns_ = std::make_unique<netns::DnsServer>(io.get_executor(), names_);
@@ -300,7 +301,7 @@ Task<> Supervisor::run() {
   for (auto& [name, r] : replicas_) r->resume_dns();
   if (pod_.is_there()) co_await pod_.share();  // reads its endpoints
   pod_.serve_dns();
-  tasks_.spawn(keep_keeper());
+  keeping_.spawn(keep_keeper());
   tasks_.spawn(watch_endpoints());
   tasks_.spawn(watch_tables());
   for (auto& [name, r] : replicas_) {
@@ -316,9 +317,12 @@ Task<> Supervisor::run() {
   // As if it were killed: the keeper starts what is installed now, which adopts everything.
   if (upgrading_) std::_Exit(0);
   forwarder_.quit();
-  keeper_->quit();
   tasks_.cancel();
   co_await tasks_.join();
+  // After them: a launch that is under way ends with the keeper's answer, cancelled or not.
+  keeping_.cancel();
+  co_await keeping_.join();
+  keeper_->quit();
   co_await dns_->stop_all();
 }
 

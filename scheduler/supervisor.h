@@ -173,6 +173,7 @@ class Supervisor final : public Runtime {
   std::string hash_key_;
   Fd listener_;
   TaskGroup tasks_;
+  TaskGroup keeping_;  // reads what the keeper answers
   Event idle_;
   Event turn_over_;
   bool commanded_ = false;

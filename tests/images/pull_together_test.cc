@@ -71,10 +71,10 @@ TEST_F(Together, TwoProcessesFetchEachBlobOnce) {
   auto gets = [&](const std::string& digest) {
     return registry.blob_gets(digest) - before[digest];
   };
-  auto deadline = std::chrono::steady_clock::now() + 10s;
+  auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(10);
   while (std::ranges::any_of(blobs, [&](const auto& digest) { return gets(digest) == 0; }) &&
          std::chrono::steady_clock::now() < deadline)
-    std::this_thread::sleep_for(20ms);
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
   for (const std::string& digest : blobs) EXPECT_EQ(gets(digest), 1) << digest;
   EXPECT_EQ(store_.tags().size(), 5U);
 }

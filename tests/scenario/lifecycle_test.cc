@@ -141,8 +141,8 @@ TEST_F(LifecycleTest, WhatDiesAtStartShowsItsLastWords) {
 TEST_F(LifecycleTest, WaitTellsOfWhatDied) {
   // With a health check there is something to wait for.
   compose(
-      "services:\n  db:\n    image: busybox\n    command: sh -c 'echo broken; sleep 0.5; exit 4'\n"
-      "    healthcheck: {test: 'false', interval: 1m}\n");
+      "services:\n  db:\n    image: busybox\n    command: sh -c 'echo broken; exit 4'\n"
+      "    healthcheck: {test: 'false', interval: 1s}\n");
   Result up = expect(1, {"up", "-d", "--wait"});
   EXPECT_NE(up.err.find("exited with code 4"), std::string::npos) << up.err;
   EXPECT_NE(up.err.find("broken"), std::string::npos) << up.err;
