@@ -151,8 +151,9 @@ Task<> Supervisor::await_listening(Replica& r) {
 }
 
 Task<> Supervisor::await_completed(Replica& r) {
-  while (r.row().status != Status::exited) co_await r.changed().wait();
-  if (r.row().exit_code != 0) throw died(r, "");
+  while (r.is_up()) co_await r.changed().wait();
+  // One that could not be started waits for nobody.
+  if (r.row().status != Status::exited || r.row().exit_code != 0) throw died(r, "");
 }
 
 Task<> Supervisor::await_condition(const AwaitCondition& operation) {

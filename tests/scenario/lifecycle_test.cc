@@ -304,5 +304,15 @@ TEST_F(LifecycleTest, ADependencyThatIsNotRequiredMayFail) {
   EXPECT_EQ(state("w"), "running");
 }
 
+TEST_F(LifecycleTest, ADependencyThatIsNotRequiredMayNotEvenStart) {
+  compose(
+      "services:\n  job:\n    image: busybox\n    command: /nowhere\n  w:\n    image: busybox\n"
+      "    command: sleep 60\n    depends_on: {job: {condition: service_completed_successfully, "
+      "required: false}}\n");
+  Result up = expect(127, {"up", "-d"});
+  EXPECT_NE(up.err.find("/nowhere"), std::string::npos) << up.err;
+  EXPECT_EQ(state("w"), "running");
+}
+
 }  // namespace
 }  // namespace pcompose::test

@@ -125,6 +125,7 @@ class Day final : public Runtime, public EventSink {
     engine->begin(plan);
     Execution execution(world.time.executor(), plan, *this, *this);
     ExecutionResult result = co_await execution.run();
+    last_failure = "";
     for (const auto& failure : result.failures) expect_its_own(failure);
     co_return result.failures.empty();
   }
@@ -133,17 +134,25 @@ class Day final : public Runtime, public EventSink {
     co_return co_await execute(plan_up(stack->project, stack->desired, observed(), {}));
   }
 
+  // Until one succeeds. Chance may fail some in turn, but not for ever.
+  Task<> up_at_last(Duration pause) {
+    for (int tries = 1; !co_await up(); ++tries) {
+      if (tries == 500) throw Error("does not come up: " + last_failure);
+      co_await world.time.sleep(pause);
+    }
+  }
+
   // Nothing but commands, for a day.
   Task<> live() {
     Instant end = world.time.now() + hours(24);
-    while (!co_await up()) co_await world.time.sleep(seconds(1));
+    co_await up_at_last(seconds(1));
     while (world.time.now() < end) {
       co_await world.time.sleep(minutes(1 + world.pick(20)));
       co_await command();
     }
     world.calm = true;
     co_await world.time.sleep(minutes(10));  // the longest backoff, and every health check's turns
-    while (!co_await up()) co_await world.time.sleep(minutes(1));
+    co_await up_at_last(minutes(1));
     co_await world.time.sleep(minutes(1));
     EXPECT_EQ(plan_up(stack->project, stack->desired, observed(), {}).str(), "");
     in_order = true;
@@ -161,15 +170,16 @@ class Day final : public Runtime, public EventSink {
   std::optional<SimulatedEngine> engine;
   std::map<std::string, std::unique_ptr<Life>> lives;  // by container
   long nodes = 0, commands = 0;
-  bool in_order = false;  // everything stops: nobody outlives what it depends on
+  std::string last_failure;  // of the last command
+  bool in_order = false;     // everything stops: nobody outlives what it depends on
 
  private:
   // What the engine refuses is the plan's or the executor's fault.
-  static void expect_its_own(const std::exception_ptr& failure) {
+  void expect_its_own(const std::exception_ptr& failure) {
     try {
       std::rethrow_exception(failure);
-    } catch (const Error&) {
-      return;
+    } catch (const Error& e) {
+      last_failure = e.message();
     } catch (const std::exception& e) {
       ADD_FAILURE() << e.what();
     }
@@ -272,8 +282,8 @@ class Day final : public Runtime, public EventSink {
   Task<> await_completed(std::string name) {
     Life& l = life(name);
     const ObservedContainer& row = engine->row(name);
-    while (row.status != Status::exited) co_await l.changed().wait();
-    if (row.exit_code != 0) throw Error(name + " failed");
+    while (l.is_up()) co_await l.changed().wait();
+    if (row.status != Status::exited || row.exit_code != 0) throw Error(name + " failed");
   }
 };
 
