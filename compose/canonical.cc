@@ -1,6 +1,8 @@
 #include "compose/canonical.h"
 
 #include <algorithm>
+#include <array>
+#include <set>
 
 #include <fmt/format.h>
 
@@ -74,7 +76,13 @@ void Canonicalizer::object(Node& node, const Object& object, const std::string& 
       if (usable) kept.push_back(std::move(entry));
     }
   }
-  for (Entry& entry : node.entries) kept.push_back(std::move(entry));  // what external() added
+  for (Entry& entry : node.entries) {  // what external() added
+    auto own = std::ranges::find(kept, entry.key, &Entry::key);
+    if (own == kept.end())
+      kept.push_back(std::move(entry));
+    else if (own->value.text != entry.value.text)
+      fail(entry.value, path, "'name' and 'external.name' differ; keep 'name' only");
+  }
   node.entries = std::move(kept);
   for (std::string_view name : object.required) {
     if (node.find(name) == nullptr && !diagnostics_.failed_at(below(path, name))) {
@@ -107,19 +115,49 @@ bool shaped_when_raw(Form form) {
   }
 }
 
+// Where the schema refuses an item that stands there twice. From two files it may come.
+bool is_set(const Attribute& attribute) {
+  constexpr std::array<std::string_view, 6> kSets{"device_cgroup_rules", "external_links",
+                                                  "extra_hosts",         "group_add",
+                                                  "security_opt",        "volumes_from"};
+  return std::ranges::find(kSets, attribute.name) != kSets.end();
+}
+
+// Takes out what is empty, most often a variable without a value.
+bool not_all_empty(Node& list) {
+  std::erase_if(list.items, [](const Node& item) { return item.text.empty(); });
+  return !list.items.empty();
+}
+
 }  // namespace
 
+bool Canonicalizer::distinct(const Node& node, const std::string& path) {
+  std::set<std::string_view> seen;
+  for (size_t i = 0; i < node.items.size(); ++i) {
+    const Node& item = node.items[i];
+    if (item.scalar() && !seen.insert(item.text).second) {
+      return fail(item, at_index(path, i),
+                  fmt::format("\"{}\" stands here twice; remove one", item.text));
+    }
+  }
+  return true;
+}
+
 bool Canonicalizer::value(Node& node, const Attribute& attribute, const std::string& path) {
-  // Null says "nothing here", except where it resets a command.
+  // Whether that is an error shows when all files are merged: refuse_empty_values(). The attributes
+  // of a list's items meet nothing there.
   if (node.is(Kind::null)) {
-    return attribute.form == Form::command || attribute.form == Form::health_test ||
-           attribute.form == Form::any;
+    return attribute.form == Form::any || path.find('[') == std::string::npos ||
+           fail(node, path, "has no value; give it one, or remove it");
   }
   if (options_.raw && !shaped_when_raw(attribute.form)) return true;
   // Docker's own files say `restart: no`, and a reader of YAML 1.1 has turned that into false.
   if (attribute.name == "restart" && node.is(Kind::boolean) && scalar_text(node) == "false") {
     node = make_string("no", node.origin);
   }
+  // No name, most often a variable without a value: as if it were not there.
+  if (attribute.name == "container_name" && node.is(Kind::string) && node.text.empty())
+    return false;
   if (attribute.form <= Form::choice) return scalar(node, attribute, path);
   if (attribute.form <= Form::health_test) return list(node, attribute, path);
   return structure(node, attribute, path);
@@ -153,6 +191,7 @@ bool Canonicalizer::scalar(Node& node, const Attribute& attribute, const std::st
 }
 
 bool Canonicalizer::list(Node& node, const Attribute& attribute, const std::string& path) {
+  if (is_set(attribute) && !distinct(node, path)) return false;
   switch (attribute.form) {
     case Form::strings:
     case Form::unique:
@@ -160,7 +199,8 @@ bool Canonicalizer::list(Node& node, const Attribute& attribute, const std::stri
     case Form::texts:
       return strings(node, path, &Canonicalizer::text);
     case Form::string_or_list:
-      return one_or_many(node, path, &Canonicalizer::string);
+      return one_or_many(node, path, &Canonicalizer::string) &&
+             (attribute.name != "dns" || not_all_empty(node));
     case Form::paths:
       return one_or_many(node, path, &Canonicalizer::path_value);
     case Form::text_map:

@@ -85,6 +85,7 @@ class Canonicalizer {
   bool mounts(Node& node, const Attribute& attribute, const std::string& path);
   bool long_mount(Node& node, const std::string& path);
 
+  bool distinct(const Node& node, const std::string& path);
   bool expect(const Node& node, Kind kind, const std::string& path);
   bool fail(const Node& node, const std::string& path, std::string message);
   void unknown_key(const Entry& entry, const Object& object, const std::string& path);

@@ -61,7 +61,7 @@ bool Canonicalizer::named(Node& node, const Attribute& attribute, const std::str
       return true;
     }
     if (entry.value.tag == MergeTag::reset) return false;
-    if (entry.value.is(Kind::null) && attribute.form == Form::named) {
+    if (entry.value.is(Kind::null)) {
       OriginPtr place = entry.value.origin;
       entry.value = make_mapping(std::move(place));
     }
@@ -75,8 +75,12 @@ bool Canonicalizer::text_map(Node& node, const std::string& path) {
   if (!expect(node, Kind::mapping, path)) return false;
   for (Entry& entry : node.entries) {
     if (entry.value.tag == MergeTag::reset) continue;
+    std::string at = below(path, entry.key);
     if (entry.value.is(Kind::null)) entry.value = make_string("", entry.value.origin);
-    text(entry.value, below(path, entry.key));
+    if (entry.value.is(Kind::boolean))
+      fail(entry.value, at, "must be a string or a number, this is a boolean; quote it");
+    else
+      text(entry.value, at);
   }
   return true;
 }

@@ -54,7 +54,7 @@ bool Canonicalizer::long_port(Node& node, const std::string& path) {
   if (const Node* published = node.find("published"); published != nullptr) {
     if (published->text.empty()) {
       node.erase("published");
-    } else if (!parse_port_range(published->text)) {
+    } else if (published->text != "0" && !parse_port_range(published->text)) {
       return fail(*published, below(path, "published"),
                   fmt::format("\"{}\" is no port (1 to 65535, or a range)", published->text));
     }

@@ -33,6 +33,7 @@ bool Canonicalizer::names_to_map(Node& node, const std::string& path) {
     return fail(node, path,
                 fmt::format("must be a list or a mapping, this is {}", kind_name(node.kind)));
   }
+  if (!distinct(node, path)) return false;
   Node out = make_mapping(node.origin);
   out.tag = node.tag;
   for (size_t i = 0; i < node.items.size(); ++i) {
@@ -56,10 +57,11 @@ bool Canonicalizer::memberships(Node& node, const Attribute& attribute, const st
 }
 
 bool Canonicalizer::depends_on(Node& node, const Attribute& attribute, const std::string& path) {
+  bool listed = node.is(Kind::sequence);
   if (!names_to_map(node, path)) return false;
   for (Entry& entry : node.entries) {
     if (entry.value.tag == MergeTag::reset) continue;
-    if (entry.value.is(Kind::null)) {
+    if (listed) {
       entry.value = make_mapping(entry.value.origin);
       entry.value.set("condition", make_string("service_started", entry.value.origin));
     }
@@ -203,7 +205,7 @@ bool Canonicalizer::includes(Node& node, const Attribute& attribute, const std::
 
 // `external: {name: x}` is an old way to say `external: true` and `name: x`.
 bool Canonicalizer::external(Node& node, Node& around, const std::string& path) {
-  if (node.is(Kind::null)) return false;
+  if (node.is(Kind::null)) return true;
   if (!node.is(Kind::mapping)) return boolean(node, path);
   const Node* name = node.find("name");
   diagnostics_.warning(node.origin, path,

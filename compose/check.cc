@@ -49,6 +49,26 @@ bool is_subnet(const std::string& text) {
   return error == std::errc() && stop == end && bits >= 0 && bits <= most;
 }
 
+// With --no-interpolate a variable may stand where a value is due.
+bool is_raw(const Node* node) {
+  return node != nullptr && node->text.find("${") != std::string::npos;
+}
+
+// `every_` is followed by numbers with a unit each: every_1w2d.
+bool is_pull_policy(std::string_view text) {
+  constexpr std::array<std::string_view, 8> kWords{"always",  "never",   "build", "if_not_present",
+                                                   "missing", "refresh", "daily", "weekly"};
+  if (std::ranges::find(kWords, text) != kWords.end()) return true;
+  if (!text.starts_with("every_") || text.size() < 8) return false;
+  bool digit = false;
+  for (char c : text.substr(6)) {
+    bool unit = std::string_view("wdhms").find(c) != std::string_view::npos;
+    if (unit ? !digit : c < '0' || c > '9') return false;
+    digit = !unit;
+  }
+  return !digit;
+}
+
 class Checker {
  public:
   Checker(const Node& root, const Node& disabled, Diagnostics& diagnostics)
@@ -89,6 +109,58 @@ class Checker {
     targets(service, path);
     shared_network(service, path);
     fixed_addresses(service, path);
+    if (const Node* build = service.find("build"))
+      this->build(service, *build, below(path, "build"));
+    ranges(service, path);
+  }
+
+  void build(const Node& service, const Node& build, const std::string& path) {
+    if (const Node* text = build.find("dockerfile_inline");
+        text != nullptr && build.find("dockerfile") != nullptr) {
+      error(text->origin, path,
+            "'dockerfile' and 'dockerfile_inline' exclude each other; remove one of the two");
+    }
+    for (const Entry& context : entries_of(build, "additional_contexts")) built_by(context, path);
+    for (size_t i = 0; i < items_of(build, "secrets").size(); ++i) {
+      const Node& secret = items_of(build, "secrets")[i];
+      reference("secrets", secret.text_of("source"), secret.origin,
+                at_index(below(path, "secrets"), i));
+    }
+    std::string platform = service.text_of("platform");
+    const auto& platforms = items_of(build, "platforms");
+    if (!platform.empty() && !platforms.empty() && !is_raw(service.find("platform")) &&
+        std::ranges::find(platforms, platform, &Node::text) == platforms.end()) {
+      error(service.find("platform")->origin, below(path, "platforms"),
+            fmt::format("does not hold the service's platform {}; add it", platform));
+    }
+  }
+
+  // `service:NAME` is the image that a build of ours makes.
+  void built_by(const Entry& context, const std::string& path) {
+    const std::string& text = context.value.text;
+    if (!text.starts_with("service:")) return;
+    std::string at = below(below(path, "additional_contexts"), context.key);
+    const Node* services = root_.find("services");
+    const Node* service = services->find(text.substr(8));
+    if (service == nullptr) return reference("services", text.substr(8), context.origin, at);
+    if (service->find("build") == nullptr)
+      error(context.origin, at, fmt::format("{} has no build", text));
+  }
+
+  void ranges(const Node& service, const std::string& path) {
+    if (const Node* score = service.find("oom_score_adj"); score != nullptr && !is_raw(score)) {
+      long value = std::strtol(score->text.c_str(), nullptr, 10);
+      if (value < -1000 || value > 1000)
+        error(score->origin, below(path, "oom_score_adj"), "must be between -1000 and 1000");
+    }
+    const Node* policy = service.find("pull_policy");
+    if (policy == nullptr || policy->text.empty() || is_raw(policy)) return;
+    if (!is_pull_policy(policy->text)) {
+      error(policy->origin, below(path, "pull_policy"),
+            fmt::format("\"{}\" is none of always, never, missing, build, refresh, daily, weekly, "
+                        "every_12h",
+                        policy->text));
+    }
   }
 
   void shared_network(const Node& service, const std::string& path) {
@@ -199,7 +271,7 @@ class Checker {
                         profile.text));
     }
     const Node* name = service.find("container_name");
-    if (name == nullptr) return;
+    if (name == nullptr || is_raw(name)) return;
     std::string at = below(path, "container_name");
     if (!good_name(name->text) || name->text.size() < 2) {
       error(name->origin, at,
@@ -278,12 +350,15 @@ class Checker {
         if (attribute.key == "name" || attribute.key == "external" ||
             attribute.key.starts_with("x-"))
           continue;
-        if (kind == "networks" && attribute.key != "ipam" && attribute.key != "driver") continue;
-        error(attribute.origin, path,
-              fmt::format(
-                  "'external' and '{}' exclude each other: what is external is made elsewhere; "
-                  "remove '{}'",
-                  attribute.key, attribute.key));
+        std::string wrong = fmt::format(
+            "'external' and '{0}' exclude each other: what is external is made elsewhere; remove "
+            "'{0}'",
+            attribute.key);
+        // Docker Compose looks at volumes only, and files have it on networks.
+        if (kind == "volumes")
+          error(attribute.origin, path, std::move(wrong));
+        else
+          diagnostics_.warning(attribute.origin, path, std::move(wrong));
       }
     } else if (kind == "secrets" || kind == "configs") {
       sources(kind, entry, path);

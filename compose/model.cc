@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include "compose/check.h"
+#include "compose/empty_values.h"
 #include "compose/normalize.h"
 #include "compose/paths.h"
 #include "compose/project_files.h"
@@ -74,6 +75,7 @@ class ModelBuilder {
   }
 
   void finish() {
+    refuse_empty_values(model_.root, diagnostics_);
     if (model_.root.find("services") == nullptr) model_.root.set("services", make_mapping(nullptr));
     Node& services = *model_.root.find("services");
     choose_profiles(services);

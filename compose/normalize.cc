@@ -46,8 +46,23 @@ void default_build(Node& service, const std::string& directory) {
   }
 }
 
+void default_deploy(Node& service) {
+  Node* deploy = service.find("deploy");
+  if (deploy == nullptr || !deploy->is(Kind::mapping)) return;
+  const Node* scale = service.find("scale");
+  if (scale != nullptr && deploy->find("replicas") == nullptr) deploy->set("replicas", *scale);
+  for (std::string_view key : {"update_config", "rollback_config"}) {
+    Node* update = deploy->find(key);
+    if (update == nullptr) continue;
+    for (std::string_view pause : {"delay", "monitor"}) {
+      if (update->text_of(pause) == "0s") update->erase(pause);
+    }
+  }
+}
+
 void default_service(Node& service, const std::string& directory) {
   default_build(service, directory);
+  default_deploy(service);
   if (Node* policy = service.find("pull_policy");
       policy != nullptr && policy->text == "if_not_present") {
     policy->text = "missing";

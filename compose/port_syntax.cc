@@ -20,9 +20,10 @@ struct Parts {
   std::string host_ip;
   std::string_view published;
   std::string_view target;
+  bool bare_ipv6 = false;
 };
 
-// All but the last two colon parts are the address, so that an IPv6 one needs no brackets.
+// All but the last two colon parts are the address. An IPv6 one stands in brackets.
 Parts split(std::string_view text) {
   Parts parts;
   size_t last = text.rfind(':');
@@ -39,6 +40,7 @@ Parts split(std::string_view text) {
   }
   parts.published = rest.substr(middle + 1);
   std::string_view ip = rest.substr(0, middle);
+  parts.bare_ipv6 = ip.find(':') != std::string_view::npos && !ip.starts_with('[');
   if (ip.starts_with('[') && ip.ends_with(']')) ip = ip.substr(1, ip.size() - 2);
   parts.host_ip = std::string(ip);
   return parts;
@@ -78,6 +80,10 @@ std::expected<std::vector<PortSpec>, std::string> parse_port(std::string_view te
         fmt::format("\"{}\": the protocol \"{}\" is none of tcp, udp, sctp", text, protocol));
   }
   Parts parts = split(ports);
+  if (parts.bare_ipv6 && is_ip_address(parts.host_ip)) {
+    return std::unexpected(fmt::format("\"{}\": an IPv6 address stands in brackets: [{}]:{}:{}",
+                                       text, parts.host_ip, parts.published, parts.target));
+  }
   if (!parts.host_ip.empty() && !is_ip_address(parts.host_ip)) {
     return std::unexpected(fmt::format("\"{}\": \"{}\" is no IP address", text, parts.host_ip));
   }
@@ -86,8 +92,10 @@ std::expected<std::vector<PortSpec>, std::string> parse_port(std::string_view te
     return std::unexpected(fmt::format(
         "\"{}\": \"{}\" is no container port (1 to 65535, or a range)", text, parts.target));
   }
-  auto published = parts.published.empty() ? std::nullopt : parse_port_range(parts.published);
-  if (!published && !parts.published.empty()) {
+  // Port 0 of the host is any that is free.
+  bool any = parts.published.empty() || parts.published == "0";
+  auto published = any ? std::nullopt : parse_port_range(parts.published);
+  if (!published && !any) {
     return std::unexpected(fmt::format("\"{}\": \"{}\" is no host port (1 to 65535, or a range)",
                                        text, parts.published));
   }
@@ -103,6 +111,8 @@ std::expected<std::vector<PortSpec>, std::string> parse_port(std::string_view te
     PortSpec spec{parts.host_ip, "", static_cast<uint16_t>(target->first + i), protocol};
     if (published) {
       spec.published = targets == 0 ? range_text(*published) : std::to_string(published->first + i);
+    } else {
+      spec.published = std::string(parts.published);
     }
     out.push_back(std::move(spec));
   }

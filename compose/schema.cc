@@ -114,7 +114,9 @@ constexpr auto kRequest = std::to_array<Attribute>({{"capabilities", strings},
                                                     {"device_ids", strings},
                                                     {"driver", string},
                                                     {"options", labels}});
-constexpr Object kRequestObject = one("device request", kRequest);
+constexpr auto kRequestRequired = std::to_array<Names>({"capabilities"});
+constexpr Object kRequestObject = one("device request", kRequest, kRequestRequired);
+constexpr Object kGpuObject = one("device request", kRequest);  // a GPU is what it can do
 
 constexpr auto kHook = std::to_array<Attribute>({{"command", command},
                                                  {"image", string},
@@ -290,7 +292,7 @@ constexpr auto kService = std::to_array<Attribute>({
     {"extends", extends, kYes, &kExtendsObject},
     {"external_links", unique},
     {"extra_hosts", extra_hosts},
-    {"gpus", device_requests, kYes, &kRequestObject},
+    {"gpus", device_requests, kYes, &kGpuObject},
     {"group_add", texts},
     {"healthcheck", object, kYes, &kHealthObject},
     {"hostname", string},
@@ -399,7 +401,7 @@ constexpr auto kInclude = std::to_array<Attribute>(
     {{"path", string_or_list}, {"env_file", string_or_list}, {"project_directory", string}});
 constexpr Object kIncludeObject = one("include", kInclude);
 
-constexpr auto kFile = std::to_array<Attribute>({{"version", text},
+constexpr auto kFile = std::to_array<Attribute>({{"version", string},
                                                  {"name", string},
                                                  {"services", services, kYes, &kServiceObject},
                                                  {"networks", named, kYes, &kNetworkObject},

@@ -41,7 +41,7 @@ enum class Form : uint8_t {
   object,           // Attribute::object
   objects,          // a list of them
   named,            // a mapping from names to them, null allowed
-  services,         // the same, null refused
+  services,         // the same
   ports,            // becomes a list of the long form, ranges expanded
   mounts,           // becomes a list of the long form
   memberships,      // networks of a service: becomes a mapping

@@ -89,6 +89,21 @@ void Sources::include(const Node& document, const std::string& path, const Scope
   for (const Node& item : list->items) include_one(item, path, scope, into);
 }
 
+namespace {
+
+// A build without a context has the directory of the file that was included.
+void default_contexts(Node& root, const std::string& directory) {
+  Node* services = root.find("services");
+  if (services == nullptr) return;
+  for (Entry& entry : services->entries) {
+    Node* build = entry.value.find("build");
+    if (build != nullptr && build->is(Kind::mapping) && build->find("context") == nullptr)
+      build->set("context", make_string(directory, build->origin));
+  }
+}
+
+}  // namespace
+
 void Sources::include_one(const Node& item, const std::string& path, const Scope& scope,
                           Node& into) {
   const Node& paths = *item.find("path");
@@ -122,6 +137,7 @@ void Sources::include_one(const Node& item, const std::string& path, const Scope
       add(std::move(document), inner, into);
     }
   }
+  default_contexts(into, steps_.resolve_paths ? inner.directory : ".");
 }
 
 // What surrounds the included file wins over its own env files.
@@ -223,13 +239,14 @@ bool Sources::base_of(const Node& extends, const Extension& step, Extension& nex
     return false;
   }
   const Node* found = next.services->find(name);
-  if (found == nullptr || !found->is(Kind::mapping)) {
+  if (found == nullptr || (!found->is(Kind::mapping) && !found->is(Kind::null))) {
     diagnostics_.error(
         extends.origin, where,
         fmt::format("{}: service \"{}\" not found in {}", blame, name, project_.shown(next.file)));
     return false;
   }
   base = *found;
+  if (base.is(Kind::null)) base = make_mapping(base.origin);
   mark_reached(base, Way::extends, extends.origin);
   if (!next.canonical)
     canonicalize(base, service_schema(), below("services", name), next.directory,

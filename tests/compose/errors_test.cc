@@ -97,6 +97,47 @@ TEST(Errors, Table) {
   for (const Case& c : cases) EXPECT_EQ(load_error(c.text), c.expected) << c.text;
 }
 
+TEST(Errors, OfWhatTheSchemaRefuses) {
+  const Case cases[] = {
+      {"services:\n  a:\n    image: x\n    ports:\n",
+       "compose.yaml:4:5: services.a.ports: has no value; give it one, or remove it"},
+      {"services:\n", "compose.yaml:1:1: services: has no value; give it one, or remove it"},
+      {"services: {a: {image: x, volumes: [{type: bind, source: ., target: /a, bind: }]}}\n",
+       "compose.yaml:1:72: services.a.volumes[0].bind: has no value; give it one, or remove it"},
+      {"services: {a: {image: x, group_add: [b, b]}}\n",
+       "compose.yaml:1:41: services.a.group_add[1]: \"b\" stands here twice; remove one"},
+      {"services: {a: {image: x, depends_on: [b, b]}, b: {image: x}}\n",
+       "compose.yaml:1:42: services.a.depends_on[1]: \"b\" stands here twice; remove one"},
+      {"services: {a: {image: x, ports: ['::1:90:80']}}\n",
+       "compose.yaml:1:34: services.a.ports[0]: \"::1:90:80\": an IPv6 address stands in brackets: "
+       "[::1]:90:80"},
+      {"services: {a: {image: x, pull_policy: often}}\n",
+       "compose.yaml:1:39: services.a.pull_policy: \"often\" is none of always, never, missing, "
+       "build, refresh, daily, weekly, every_12h"},
+      {"services: {a: {image: x, oom_score_adj: 1001}}\n",
+       "compose.yaml:1:41: services.a.oom_score_adj: must be between -1000 and 1000"},
+      {"services: {a: {build: {dockerfile: x, dockerfile_inline: y}}}\n",
+       "compose.yaml:1:58: services.a.build: 'dockerfile' and 'dockerfile_inline' exclude each "
+       "other; remove one of the two"},
+      {"services: {a: {platform: linux/arm64, build: {platforms: [linux/amd64]}}}\n",
+       "compose.yaml:1:26: services.a.build.platforms: does not hold the service's platform "
+       "linux/arm64; add it"},
+      {"services: {a: {build: {additional_contexts: {c: 'service:b'}}}, b: {image: x}}\n",
+       "compose.yaml:1:46: services.a.build.additional_contexts.c: service:b has no build"},
+      {"services: {a: {build: {secrets: [s]}}}\n",
+       "compose.yaml:1:34: services.a.build.secrets[0]: refers to undefined secret s; define it "
+       "under the top-level 'secrets:'"},
+      {"services: {a: {image: x}}\nnetworks: {n: {driver_opts: {b: true}}}\n",
+       "compose.yaml:2:33: networks.n.driver_opts.b: must be a string or a number, this is a "
+       "boolean; quote it"},
+      {"services: {a: {image: x}}\nvolumes: {v: {name: b, external: {name: c}}}\n",
+       "compose.yaml:2:41: volumes.v: 'name' and 'external.name' differ; keep 'name' only"},
+      {"version: 3.8\nservices: {a: {image: x}}\n",
+       "compose.yaml:1:10: version: must be a string, this is a number; put it in quotes: \"3.8\""},
+  };
+  for (const Case& c : cases) EXPECT_THAT(load_error(c.text), HasSubstr(c.expected));
+}
+
 TEST(Errors, AreSaidAllAtOnceInTheFilesOrder) {
   EXPECT_EQ(
       load_error("services:\n  a:\n    image: [x]\n    init: 7\n  b:\n    imag: y\nnetwork: {}\n"),
