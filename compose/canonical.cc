@@ -31,7 +31,9 @@ bool Canonicalizer::expect(const Node& node, Kind kind, const std::string& path)
 }
 
 std::string Canonicalizer::resolved(const std::string& path) const {
-  if (!options_.resolve_paths || path.starts_with('/')) return path;
+  if (path.starts_with('/') || (options_.raw && path.starts_with('$'))) return path;
+  if (!options_.resolve_paths)
+    return options_.directory.empty() ? path : join_path(options_.directory, path);
   if (path == "~" || path.starts_with("~/")) return join_path(options_.home, "./" + path.substr(1));
   return join_path(options_.directory, path);
 }
@@ -109,6 +111,10 @@ bool shaped_when_raw(Form form) {
     case Form::env_file:
     case Form::include:
     case Form::extends:
+    case Form::ports:
+    case Form::grants:
+    case Form::devices:
+    case Form::path:
       return true;
     default:
       return false;
@@ -150,7 +156,8 @@ bool Canonicalizer::value(Node& node, const Attribute& attribute, const std::str
     return attribute.form == Form::any || path.find('[') == std::string::npos ||
            fail(node, path, "has no value; give it one, or remove it");
   }
-  if (options_.raw && !shaped_when_raw(attribute.form)) return true;
+  bool shaped = shaped_when_raw(attribute.form) || path.starts_with("include[");
+  if (options_.raw && !shaped) return true;
   // Docker's own files say `restart: no`, and a reader of YAML 1.1 has turned that into false.
   if (attribute.name == "restart" && node.is(Kind::boolean) && scalar_text(node) == "false") {
     node = make_string("no", node.origin);

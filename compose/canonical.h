@@ -11,8 +11,10 @@
 namespace pcompose::compose {
 
 struct CanonicalOptions {
-  std::string directory;  // what relative paths are relative to
-  std::string home;       // what ~ stands for
+  // What relative paths are relative to; where they stay so, from the project's directory, "" for
+  // it.
+  std::string directory;
+  std::string home;  // what ~ stands for
   bool resolve_paths = true;
   bool raw = false;  // --no-interpolate: variables stand in the values
   Unsupported unsupported = Unsupported::refuse;

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include "compose/canonical.h"
+#include "compose/interpolate.h"
 #include "compose/mount_syntax.h"
 #include "compose/paths.h"
 
@@ -43,6 +44,10 @@ bool Canonicalizer::mounts(Node& node, const Attribute& attribute, const std::st
     }
     if (!string(item, at)) continue;
     auto spec = parse_mount(item.text);
+    if (!spec && options_.raw && has_variable(item.text)) {
+      out.push_back(std::move(item));
+      continue;
+    }
     if (!spec) {
       fail(item, at, spec.error());
       continue;

@@ -1,7 +1,10 @@
 // Ports: the short form becomes the long one, a range becomes many.
+#include <algorithm>
+
 #include <fmt/format.h>
 
 #include "compose/canonical.h"
+#include "compose/interpolate.h"
 #include "compose/port_syntax.h"
 #include "compose/yaml_scalar.h"
 
@@ -34,6 +37,10 @@ bool Canonicalizer::ports(Node& node, const Attribute& attribute, const std::str
     }
     if (!text(item, at)) continue;
     auto specs = parse_port(item.text);
+    if (!specs && options_.raw && has_variable(item.text)) {
+      out.push_back(std::move(item));
+      continue;
+    }
     if (!specs) {
       fail(item, at, specs.error());
       continue;
@@ -47,6 +54,10 @@ bool Canonicalizer::ports(Node& node, const Attribute& attribute, const std::str
 bool Canonicalizer::long_port(Node& node, const std::string& path) {
   const Node* target = node.find("target");
   if (target == nullptr) return false;
+  if (options_.raw && std::ranges::any_of(node.entries, [](const Entry& entry) {
+        return has_variable(entry.value.text);
+      }))
+    return true;
   if (!parse_port_range(target->text)) {
     return fail(*target, below(path, "target"),
                 fmt::format("{} is no port (1 to 65535)", target->text));

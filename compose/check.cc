@@ -12,6 +12,7 @@
 
 #include "compose/canonical.h"
 #include "compose/cycle.h"
+#include "compose/interpolate.h"
 #include "compose/port_syntax.h"
 
 namespace pcompose::compose {
@@ -50,9 +51,7 @@ bool is_subnet(const std::string& text) {
 }
 
 // With --no-interpolate a variable may stand where a value is due.
-bool is_raw(const Node* node) {
-  return node != nullptr && node->text.find("${") != std::string::npos;
-}
+bool is_raw(const Node* node) { return node != nullptr && has_variable(node->text); }
 
 // `every_` is followed by numbers with a unit each: every_1w2d.
 bool is_pull_policy(std::string_view text) {
@@ -203,7 +202,7 @@ class Checker {
   // `what` is undefined unless a top-level mapping of that name holds it.
   void reference(std::string_view kind, const std::string& name, const OriginPtr& origin,
                  const std::string& path) {
-    if (is_defined(kind, name)) return;
+    if (is_defined(kind, name) || has_variable(name)) return;
     if (diagnostics_.failed_at(std::string(kind))) return;
     std::string_view one = kind.substr(0, kind.size() - 1);
     error(origin, path,
@@ -217,7 +216,7 @@ class Checker {
       if (network.key != "default") reference("networks", network.key, network.origin, at);
       for (std::string_view key : {"ipv4_address", "ipv6_address"}) {
         const Node* address = network.value.find(key);
-        if (address == nullptr) continue;
+        if (address == nullptr || is_raw(address)) continue;
         bool v6 = address->text.find(':') != std::string::npos;
         if (is_ip_address(address->text) && v6 == (key == "ipv6_address")) continue;
         error(address->origin, below(at, key),
@@ -243,6 +242,7 @@ class Checker {
   void dependencies(const Node& service, const std::string& path) {
     for (const Entry& entry : entries_of(service, "depends_on")) {
       if (is_defined("services", entry.key) || !entry.value.flag("required")) continue;
+      if (has_variable(entry.key)) continue;
       std::string at = below(below(path, "depends_on"), entry.key);
       std::string name = path.substr(path.find('.') + 1);
       const Node* off = disabled_.find(entry.key);
@@ -294,12 +294,13 @@ class Checker {
       if (node != nullptr && node->text.starts_with('-'))
         error(node->origin, path, "a scale cannot be negative");
     }
-    if (scale != nullptr && count != nullptr && scale->text != count->text) {
+    if (scale != nullptr && count != nullptr && scale->text != count->text && !is_raw(scale) &&
+        !is_raw(count)) {
       error(scale->origin, path, "'scale' and 'deploy.replicas' differ; remove one of the two");
     }
     if (count == nullptr) count = scale;
-    if (count != nullptr && service.find("container_name") != nullptr && count->text != "1" &&
-        count->text != "0") {
+    if (count != nullptr && !is_raw(count) && service.find("container_name") != nullptr &&
+        count->text != "1" && count->text != "0") {
       error(count->origin, path, "a service with a container_name has one replica at most");
     }
   }
@@ -389,12 +390,12 @@ class Checker {
       const Node& pool = items_of(*ipam, "config")[i];
       std::string at = at_index(path + ".ipam.config", i);
       const Node* subnet = pool.find("subnet");
-      if (subnet != nullptr && !is_subnet(subnet->text)) {
+      if (subnet != nullptr && !is_raw(subnet) && !is_subnet(subnet->text)) {
         error(subnet->origin, at + ".subnet",
               fmt::format("\"{}\" is no subnet like 172.28.0.0/16", subnet->text));
       }
       const Node* gateway = pool.find("gateway");
-      if (gateway != nullptr && !is_ip_address(gateway->text)) {
+      if (gateway != nullptr && !is_raw(gateway) && !is_ip_address(gateway->text)) {
         error(gateway->origin, at + ".gateway",
               fmt::format("\"{}\" is no IP address", gateway->text));
       }

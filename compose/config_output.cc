@@ -64,8 +64,9 @@ std::set<std::string> profiles_of(const Model& model) {
   return out;
 }
 
+// One for each service, as often as it is used.
 void print_images(const Model& model, std::ostream& out) {
-  std::set<std::string> names;
+  std::multiset<std::string> names;
   for (const Entry& entry : entries_of(model.root, "services")) {
     if (entry.value.find("provider") != nullptr) continue;
     std::string image = entry.value.text_of("image");
@@ -76,7 +77,7 @@ void print_images(const Model& model, std::ostream& out) {
       if (std::string own = hook.text_of("image"); !own.empty()) names.insert(own);
     }
   }
-  print_lines(names, out);
+  for (const std::string& name : names) out << name << '\n';
 }
 
 // Dependencies before what needs them, else by name.

@@ -20,4 +20,7 @@ using OnUnset = std::function<void(std::string_view name)>;
 std::expected<std::string, std::string> interpolate(std::string_view text, const Lookup& lookup,
                                                     const OnUnset& on_unset = {});
 
+// Whether a text that was not interpolated has a variable in it. $$ is taken for one.
+inline bool has_variable(std::string_view text) { return text.find('$') != text.npos; }
+
 }  // namespace pcompose::compose

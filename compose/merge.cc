@@ -24,8 +24,22 @@ bool same_value(const Node& a, const Node& b) {
          });
 }
 
+// With --no-interpolate they are still lists or mappings, as written.
+bool is_pairs(Form form) { return form == Form::environment || form == Form::labels; }
+
+void pairs_as_list(Node& node) {
+  for (const Entry& entry : node.entries) {
+    std::string text = entry.key;
+    if (!entry.value.is(Kind::null)) text += "=" + entry.value.text;
+    node.items.push_back(make_string(std::move(text), entry.origin));
+  }
+  node.entries.clear();
+  node.kind = Kind::sequence;
+}
+
 // What makes a list's item the same thing as one of the base; "" where nothing does.
 std::string identity(const Node& item, Form form) {
+  if (is_pairs(form)) return item.text.substr(0, item.text.find('='));
   if (form != Form::ipam_pools && item.is(Kind::string)) return item.text;
   switch (form) {
     case Form::ports:
@@ -181,6 +195,10 @@ void merge_value(Node& base, Node&& over, const Attribute& attribute) {
                attribute.form == Form::text;
   // A null says nothing new, but an environment variable can be set back to "take it from outside".
   if (over.is(Kind::null) && !base.is(Kind::null) && !whole) return;
+  if (is_pairs(attribute.form) && base.is(Kind::mapping) && over.is(Kind::sequence))
+    pairs_as_list(base);
+  if (is_pairs(attribute.form) && base.is(Kind::sequence) && over.is(Kind::mapping))
+    pairs_as_list(over);
   if (whole || base.kind != over.kind || over.kind < Kind::sequence)
     return replace(base, std::move(over));
   if (over.is(Kind::mapping)) return merge_mapping(base, std::move(over), attribute);

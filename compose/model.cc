@@ -86,19 +86,20 @@ class ModelBuilder {
     });
     for (const auto& [name, setting] : project_.environment)
       model_.environment.emplace(name, setting.value);
-    if (steps_.resolve_environment) resolve_environment(services, project_, files_, diagnostics_);
+    if (steps_.resolve_environment && steps_.interpolate)
+      resolve_environment(services, project_, files_, diagnostics_);
     if (steps_.normalize) add_implied_dependencies(services);
     if (steps_.check_consistency)
       check_consistency(model_.root, model_.disabled_services, diagnostics_);
     diagnostics_.throw_errors();
-    if (steps_.normalize) {
-      add_defaults(model_.root, model_.name, project_.project_directory);
-    }
+    add_default_values(services, steps_.resolve_paths ? project_.project_directory : ".");
+    if (steps_.normalize) add_defaults(model_.root, model_.name);
     // A name with a variable in it says nothing about what is used.
     if (steps_.interpolate) drop_unused(model_.root);
   }
 
   [[nodiscard]] bool is_active(const Node& service) const {
+    if (!steps_.interpolate) return true;  // the files as they are
     const Node* profiles = service.find("profiles");
     if (profiles == nullptr || profiles->items.empty()) return true;
     return std::ranges::any_of(model_.profiles, [&](const std::string& active) {

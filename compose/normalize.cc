@@ -36,11 +36,9 @@ void imply(Node& service) {
   }
 }
 
-void default_build(Node& service, const std::string& directory) {
+void default_build(Node& service) {
   Node* build = service.find("build");
   if (build == nullptr) return;
-  if (build->find("context") == nullptr)
-    build->set("context", make_string(directory, build->origin));
   if (build->find("dockerfile") == nullptr && build->find("dockerfile_inline") == nullptr) {
     build->set("dockerfile", make_string("Dockerfile", build->origin));
   }
@@ -60,18 +58,12 @@ void default_deploy(Node& service) {
   }
 }
 
-void default_service(Node& service, const std::string& directory) {
-  default_build(service, directory);
+void default_service(Node& service) {
+  default_build(service);
   default_deploy(service);
   if (Node* policy = service.find("pull_policy");
       policy != nullptr && policy->text == "if_not_present") {
     policy->text = "missing";
-  }
-  if (Node* secrets = service.find("secrets")) {
-    for (Node& secret : secrets->items) {
-      if (secret.find("target") != nullptr) continue;
-      secret.set("target", make_string("/run/secrets/" + secret.text_of("source"), secret.origin));
-    }
   }
   const Node* networks = service.find("networks");
   bool none = networks == nullptr || networks->entries.empty();
@@ -121,10 +113,23 @@ void add_implied_dependencies(Node& services) {
   for (Entry& entry : services.entries) imply(entry.value);
 }
 
-void add_defaults(Node& root, const std::string& project_name,
-                  const std::string& project_directory) {
+void add_default_values(Node& services, const std::string& directory) {
+  for (Entry& entry : services.entries) {
+    Node* build = entry.value.find("build");
+    if (build != nullptr && build->find("context") == nullptr)
+      build->set("context", make_string(directory, build->origin));
+    Node* secrets = entry.value.find("secrets");
+    if (secrets == nullptr) continue;
+    for (Node& secret : secrets->items) {
+      if (secret.find("target") != nullptr) continue;
+      secret.set("target", make_string("/run/secrets/" + secret.text_of("source"), secret.origin));
+    }
+  }
+}
+
+void add_defaults(Node& root, const std::string& project_name) {
   if (Node* services = root.find("services")) {
-    for (Entry& entry : services->entries) default_service(entry.value, project_directory);
+    for (Entry& entry : services->entries) default_service(entry.value);
     bool wanted = used_names(*services, "networks").contains("default");
     OriginPtr origin = services->origin;
     // From here on `services` dangles: adding to the root moves its entries.

@@ -18,9 +18,11 @@ void resolve_environment(Node& services, const ProjectFiles& project, const File
 // Dependencies that follow from links and shared namespaces.
 void add_implied_dependencies(Node& services);
 
-// Default networks, names of resources, defaults of builds and grants.
-void add_defaults(Node& root, const std::string& project_name,
-                  const std::string& project_directory);
+// A build's context, which is `directory`, and where secrets are mounted.
+void add_default_values(Node& services, const std::string& directory);
+
+// Default networks, names of resources, what follows from other attributes.
+void add_defaults(Node& root, const std::string& project_name);
 
 // Drops networks, volumes, secrets and configs that no service in `root` uses.
 void drop_unused(Node& root);

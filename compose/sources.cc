@@ -1,6 +1,7 @@
 #include "compose/sources.h"
 
 #include <algorithm>
+#include <filesystem>
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -57,9 +58,16 @@ void Sources::canonicalize(Node& node, const Object& object, const std::string& 
                            const std::string& directory, const Environment& environment) {
   if (steps_.interpolate) interpolate_tree(node, environment, diagnostics_, warned_);
   auto home = environment.find("HOME");
-  CanonicalOptions options{directory, home == environment.end() ? "/" : home->second.value,
+  CanonicalOptions options{steps_.resolve_paths ? directory : from_project(directory),
+                           home == environment.end() ? "/" : home->second.value,
                            steps_.resolve_paths, !steps_.interpolate, unsupported_};
   Canonicalizer(diagnostics_, std::move(options)).object(node, object, path);
+}
+
+std::string Sources::from_project(const std::string& directory) const {
+  std::string relative =
+      std::filesystem::path(directory).lexically_relative(project_.project_directory);
+  return relative == "." ? "" : relative;
 }
 
 void Sources::add(Document document, const Scope& scope, Node& into) {
@@ -137,7 +145,7 @@ void Sources::include_one(const Node& item, const std::string& path, const Scope
       add(std::move(document), inner, into);
     }
   }
-  default_contexts(into, steps_.resolve_paths ? inner.directory : ".");
+  default_contexts(into, steps_.resolve_paths ? inner.directory : from_project(inner.directory));
 }
 
 // What surrounds the included file wins over its own env files.

@@ -112,6 +112,64 @@ TEST(Config, JsonAndLists) {
   EXPECT_EQ(config(kEverything, options), "b\n");
 }
 
+TEST(Config, WithoutInterpolationShowsTheFilesAsTheyAre) {
+  ConfigOptions options;
+  options.interpolate = false;
+  EXPECT_EQ(config("services:\n"
+                   "  a:\n"
+                   "    extends: base\n"
+                   "    environment: [B=2, A]\n"
+                   "    profiles: [p]\n"
+                   "    ports: ['${P}:80', '81:81']\n"
+                   "    volumes: ['${V}:/v']\n"
+                   "    networks: {default: {ipv4_address: '${IP}'}}\n"
+                   "    depends_on: ['${D}']\n"
+                   "  base: {image: 'x:${T}', environment: {A: 1}, env_file: '${E}'}\n",
+                   options),
+            "name: p\n"
+            "services:\n"
+            "  a:\n"
+            "    depends_on:\n"
+            "      ${D}:\n"
+            "        condition: service_started\n"
+            "        required: true\n"
+            "    env_file:\n"
+            "      - path: ${E}\n"
+            "        required: true\n"
+            "    environment:\n"
+            "      - A\n"
+            "      - B=2\n"
+            "    image: x:${T}\n"
+            "    networks:\n"
+            "      default:\n"
+            "        ipv4_address: ${IP}\n"
+            "    ports:\n"
+            "      - ${P}:80\n"
+            "      - mode: ingress\n"
+            "        protocol: tcp\n"
+            "        published: \"81\"\n"
+            "        target: 81\n"
+            "    profiles:\n"
+            "      - p\n"
+            "    volumes:\n"
+            "      - source: ${V}\n"
+            "        target: /v\n"
+            "        type: volume\n"
+            "        volume: {}\n"
+            "  base:\n"
+            "    env_file:\n"
+            "      - path: ${E}\n"
+            "        required: true\n"
+            "    environment:\n"
+            "      A: 1\n"
+            "    image: x:${T}\n"
+            "    networks:\n"
+            "      default: null\n"
+            "networks:\n"
+            "  default:\n"
+            "    name: p_default\n");
+}
+
 std::string hash_of_a(const std::string& attributes) {
   Project p = load_text("services:\n  a:\n    image: x\n" + attributes);
   return config_hash(p.services.at("a"), p);
