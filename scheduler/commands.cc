@@ -202,10 +202,15 @@ Task<> Supervisor::run_plan(const Plan& plan, ProgressSink& progress) {
   store_.flush();
   co_await unpark();
   for (const std::string& text : warnings_) progress.line({{"warning", text}});
+  std::set<std::string> reasons;
   for (const std::string& name : starting_) {
     auto r = replicas_.find(name);
-    if (r != replicas_.end() && !r->second->warning().empty())
+    if (r == replicas_.end()) continue;
+    if (!r->second->warning().empty())
       progress.line({{"warning", "container " + name + " " + r->second->warning()}});
+    const std::string& reason = r->second->storage_reason();
+    if (!reason.empty() && reasons.insert(reason).second)
+      progress.line({{"warning", "container " + name + " " + reason}});
   }
   for (const std::string& text : further_failures(result.failures))
     progress.line({{"error", text}});

@@ -126,6 +126,7 @@ Task<> Replica::remove() {
     if (groups.empty() || ::access(groups.front().c_str(), F_OK) != 0) break;
     co_await sleep_for(std::chrono::milliseconds(10));
   }
+  co_await await_root_server();  // it works in what is removed
   pump_.reset();
   for (const char* what : {"out", "err", "in", "tty"}) context_.keeper->drop(descriptor_name(what));
   context_.exits.erase(process_name());

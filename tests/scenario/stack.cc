@@ -10,6 +10,8 @@
 #include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "base/error.h"
@@ -51,7 +53,7 @@ constexpr uid_t kUser = 4711;
 
 bool rootless() { return ::getenv("PCOMPOSE_TEST_ROOTLESS") != nullptr; }
 
-void give_to_user(const std::string& path) {
+void give(const std::string& path) {
   if (rootless() && ::lchown(path.c_str(), kUser, kUser) != 0)
     throw Error::from_errno("chown " + path);
 }
@@ -59,7 +61,7 @@ void give_to_user(const std::string& path) {
 std::string make_directory(const char* pattern) {
   std::string name = pattern;
   if (::mkdtemp(name.data()) == nullptr) throw Error::from_errno("mkdtemp");
-  give_to_user(name);
+  give(name);
   return name;
 }
 
@@ -84,11 +86,15 @@ void make_user() {
   for (const char* directory : {"/run/home", "/run/user"}) {
     fs::create_directory(directory);
     fs::permissions(directory, fs::perms(0700));
-    give_to_user(directory);
+    give(directory);
   }
   ::setenv("HOME", "/run/home", 1);
   ::setenv("XDG_RUNTIME_DIR", "/run/user", 1);
   ::chmod("/dev/net/tun", 0666);  // as udev leaves it
+  // The same of this one, for us alone.
+  ::mknod("/run/fuse", S_IFCHR | 0666, makedev(10, 229));
+  ::chmod("/run/fuse", 0666);
+  ::mount("/run/fuse", "/dev/fuse", nullptr, MS_BIND, nullptr);
 }
 
 bool holder_is_there() {
@@ -148,6 +154,8 @@ void StackTest::TearDown() {
   fs::remove_all(root_ + "/log");
   fs::remove_all(directory_);
 }
+
+void StackTest::give_to_user(const std::string& path) { give(path); }
 
 void StackTest::write(const std::string& name, const std::string& text) {
   fs::create_directories(fs::path(file(name)).parent_path());
@@ -219,7 +227,7 @@ std::vector<std::string> StackTest::lines(const std::string& service) {
   return out;
 }
 
-pid_t StackTest::process(const std::string& name) const {
+pid_t StackTest::process(const std::string& name, const std::string& root) {
   std::error_code gone;
   for (const auto& entry : fs::directory_iterator("/proc", gone)) {
     std::error_code ended;
@@ -227,7 +235,7 @@ pid_t StackTest::process(const std::string& name) const {
     if (ended || program.filename() != name) continue;
     std::ifstream status(entry.path() / "environ");
     std::string environment((std::istreambuf_iterator<char>(status)), {});
-    if (environment.find("PCOMPOSE_ROOT=" + root_) == std::string::npos) continue;
+    if (environment.find("PCOMPOSE_ROOT=" + root) == std::string::npos) continue;
     return static_cast<pid_t>(std::stoi(entry.path().filename().string()));
   }
   return 0;
