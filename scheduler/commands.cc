@@ -7,6 +7,7 @@
 #include "compose/json.h"
 #include "engine/rootless/own_ids.h"
 #include "scheduler/command_turn.h"
+#include "scheduler/mounted_images.h"
 #include "scheduler/network_spec.h"
 #include "scheduler/oci_runtimes.h"
 #include "scheduler/request.h"
@@ -137,6 +138,7 @@ Desired Supervisor::desired(const Materials& materials) {
     desired.config_hash[name] = materials.config_hash(service, model_, hash_key_);
     auto image = images_.find(service.image);
     desired.image_id[name] = image ? image->id : "";
+    desired.mounted_images[name] = mounted_images(service, model_, images_);
   }
   return desired;
 }

@@ -15,6 +15,7 @@
 #include "engine/rootless/adapt.h"
 #include "engine/rootless/own_ids.h"
 #include "engine/user.h"
+#include "scheduler/mounted_images.h"
 #include "scheduler/replica.h"
 #include "scheduler/volumes_from.h"
 
@@ -151,9 +152,11 @@ void Replica::attach_bind(const compose::Mount& mount, std::vector<Fd>& trees,
 // The root of an image, or a part of it: read-only, and layers that the container itself may have.
 Task<> Replica::attach_image(const compose::Mount& mount, std::vector<Fd>& trees,
                              engine::ContainerSpec& spec) {
-  auto service = context_.model->services.find(mount.source);
-  bool named = service != context_.model->services.end();
-  auto image = context_.images->find(named ? service->second.image : mount.source);
+  const std::string& name = mounted_image(mount, *context_.model);
+  // The one it was made with, whatever has that name by now.
+  auto known = row_.mounted_images.find(name);
+  auto image = known == row_.mounted_images.end() ? context_.images->find(name)
+                                                  : context_.images->by_id(known->second);
   if (!image) throw Error("no image " + mount.source).at(mount.position);
   bool is_file = false;
   LoopThread thread("image");
