@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "cli/command.h"
 #include "scheduler/container_files.h"
+#include "scheduler/namespaces.h"
 #include "scheduler/view.h"
 
 namespace pcompose::cli {
@@ -53,7 +54,7 @@ std::vector<scheduler::ContainerRow> containers_of(const Roots& roots, const Glo
   return out;
 }
 
-int cp(const Globals& globals, const CpFlags& flags) {
+int copy_here(const Globals& globals, const CpFlags& flags) {
   Argument from = parse(flags.source), to = parse(flags.target);
   if (from.service.empty() == to.service.empty()) {
     throw Error(from.service.empty() ? "neither side is a service" : "both sides are services")
@@ -87,6 +88,19 @@ int cp(const Globals& globals, const CpFlags& flags) {
     }
   }
   return 0;
+}
+
+int cp(const Globals& globals, const CpFlags& flags) {
+  Argument from = parse(flags.source), to = parse(flags.target);
+  Roots roots = Roots::from_environment();
+  const std::string& service = from.service.empty() ? to.service : from.service;
+  bool inside = false;
+  if (from.service.empty() != to.service.empty()) {
+    for (const auto& row : containers_of(roots, globals, flags, service))
+      inside = inside || scheduler::needs_namespaces(roots, row);
+  }
+  auto copy = [&] { return copy_here(globals, flags); };
+  return inside ? scheduler::run_inside(copy) : copy();
 }
 
 }  // namespace

@@ -8,6 +8,7 @@
 #include "base/fd.h"
 #include "cli/command.h"
 #include "scheduler/container_files.h"
+#include "scheduler/namespaces.h"
 #include "scheduler/view.h"
 
 namespace pcompose::cli {
@@ -59,7 +60,14 @@ void add_export(CLI::App& app, Globals& globals, Run& run) {
   c->add_option("-o,--output", flags->output, "Into a file instead of stdout");
   c->add_option("--index", flags->index, "Which replica");
   c->add_option("service", flags->service)->required();
-  c->callback([&, flags] { run = [&, flags] { return export_to(globals, *flags); }; });
+  c->callback([&, flags] {
+    run = [&, flags] {
+      Roots roots = Roots::from_environment();
+      auto command = [&] { return export_to(globals, *flags); };
+      bool inside = scheduler::needs_namespaces(roots, chosen(roots, globals, *flags));
+      return inside ? scheduler::run_inside(command) : command();
+    };
+  });
 }
 
 }  // namespace pcompose::cli

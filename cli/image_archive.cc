@@ -90,11 +90,22 @@ int save(const SaveFlags& flags) {
   return 0;
 }
 
+// What is missing is said even where nothing else is.
+struct LoadWarnings final : engine::PullListener {
+  void layer(const std::string& digest, LayerState state, int64_t, int64_t) override {
+    if (state == LayerState::skipped)
+      fmt::print(stderr, "warning: layer {} is skipped: it may not be distributed\n",
+                 digest.substr(0, 12));
+  }
+};
+
 int load(const std::string& source, const std::string& name, bool quiet) {
   bool from_stdin = source.empty() || source == "-";
+  LoadWarnings warnings;
   try {
-    for (const std::string& reference : scheduler::load_image(
-             Roots::from_environment(), open_source(source), from_stdin ? "stdin" : source, name)) {
+    for (const std::string& reference :
+         scheduler::load_image(Roots::from_environment(), open_source(source),
+                               from_stdin ? "stdin" : source, name, warnings)) {
       if (!quiet) fmt::print("Loaded image: {}\n", reference);
     }
   } catch (Error& e) {

@@ -93,6 +93,8 @@ void PullProgress::layer(const std::string& digest, LayerState state, int64_t re
     layer.rate = static_cast<double>(received) / taken.count();
   std::string id = digest.substr(0, 12);
   if (changed && state == LayerState::present) print(fmt::format(" {}  Already exists", id));
+  if (changed && state == LayerState::skipped)
+    print(fmt::format(" {}  Skipped: it may not be distributed", id));
   if (changed && state == LayerState::done)
     print(fmt::format(" {}  Done  {}", id, megabytes(size)));
   if (changed && state == LayerState::downloading && style_ == Style::lines)

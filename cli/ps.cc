@@ -55,10 +55,10 @@ std::string status_text(const scheduler::ContainerRow& row) {
   return text;
 }
 
-// Why it ended, or what it runs without.
+// Why it ended, or what it runs without, or on.
 std::string remark(const scheduler::ContainerRow& row) {
   bool died = row.error.find("out of memory") != std::string::npos;
-  bool lacks = row.status != Status::exited && row.error.starts_with("runs without ");
+  bool lacks = row.status != Status::exited && row.error.starts_with("runs ");
   return died || lacks ? fmt::format(" ({})", row.error) : "";
 }
 

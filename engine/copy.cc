@@ -40,8 +40,9 @@ class CopyWorker {
                    {stream, kStoreFd},
                    {write_end.get(), kReportFd},
                    {directory, kSecondFd}};
-    child_.emplace(roots.rootless ? SharedNamespaces::open(roots).spawn_inside(options)
-                                  : spawn(options));
+    // Root of its namespaces is inside already.
+    bool outside = roots.rootless && ::geteuid() != 0;
+    child_.emplace(outside ? SharedNamespaces::open(roots).spawn_inside(options) : spawn(options));
   }
 
   // Waits for its end. Throws its Error.

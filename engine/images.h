@@ -89,7 +89,7 @@ struct ImportWish {
 // What a pull tells while it goes on.
 class PullListener {
  public:
-  enum class LayerState { waiting, downloading, present, done };
+  enum class LayerState { waiting, downloading, present, done, skipped };
   virtual ~PullListener() = default;
   // `digest`: of the blob, 64 hexadecimal digits; bytes of the blob.
   virtual void layer(const std::string& /*digest*/, LayerState /*state*/, int64_t /*received*/,
@@ -176,9 +176,10 @@ class ImageStore {
   // Makes an image of a tar (maybe compressed) or a directory and returns its id. Blocks. Throws
   // Error.
   std::string import(const Fd& source, const ImportWish& wish);
-  // As load() below, from a descriptor; `shown` is what errors call it.
-  std::vector<std::string> load(const Fd& source, const std::string& shown,
-                                const std::string& name);
+  // As load() above, from a descriptor; `shown` is what errors call it. `listener`, where there is
+  // one, hears of layers that are skipped.
+  std::vector<std::string> load(const Fd& source, const std::string& shown, const std::string& name,
+                                PullListener* listener = nullptr);
 
   // Whether the credentials open the registry. Throws Error.
   void verify_login(const std::string& registry, const std::string& username,

@@ -99,6 +99,7 @@ std::string Plan::describe(int index) const {
     case OpCode::overlay:
       return fmt::format("mount overlay {}", s2);
     case OpCode::root_bind:
+    case OpCode::root_tree:
     case OpCode::root_plain:
       return fmt::format("take the root {}", s1);
     case OpCode::mount_fs:

@@ -92,6 +92,12 @@ void add_mount(Plan& plan, const Mount& m) {
 }
 
 void add_root(Plan& plan, const Root& root) {
+  if (root.tree >= 0) {
+    Op o = op(OpCode::root_tree);
+    o.fd = plan.descriptor(root.tree);
+    o.s1 = plan.text(root.path);
+    return plan.add(o);
+  }
   if (root.lower.empty()) return add_text(plan, OpCode::root_bind, root.path);
   Op o = op(OpCode::overlay);
   o.s1 = plan.text(root.links);

@@ -102,12 +102,13 @@ struct Mount {
 
 struct Root {
   // An overlay: short names of the layers, topmost first, relative to `links`; or a plain directory
-  // in `path`.
+  // in `path`; or a detached mount of open_tree(2), not owned, which goes upon `path`.
   std::string links;
   std::vector<std::string> lower;
   std::string upper, work;
   std::string
       path;  // where it is mounted (any directory: the mount namespace is the container's own)
+  int tree = -1;
   bool readonly = false;
 };
 

@@ -7,6 +7,7 @@
 #include "compose/json.h"
 #include "engine/rootless/own_ids.h"
 #include "scheduler/command_turn.h"
+#include "scheduler/mounted_images.h"
 #include "scheduler/network_spec.h"
 #include "scheduler/oci_runtimes.h"
 #include "scheduler/request.h"
@@ -137,6 +138,7 @@ Desired Supervisor::desired(const Materials& materials) {
     desired.config_hash[name] = materials.config_hash(service, model_, hash_key_);
     auto image = images_.find(service.image);
     desired.image_id[name] = image ? image->id : "";
+    desired.mounted_images[name] = mounted_images(service, model_, images_);
   }
   return desired;
 }
@@ -202,10 +204,15 @@ Task<> Supervisor::run_plan(const Plan& plan, ProgressSink& progress) {
   store_.flush();
   co_await unpark();
   for (const std::string& text : warnings_) progress.line({{"warning", text}});
+  std::set<std::string> reasons;
   for (const std::string& name : starting_) {
     auto r = replicas_.find(name);
-    if (r != replicas_.end() && !r->second->warning().empty())
+    if (r == replicas_.end()) continue;
+    if (!r->second->warning().empty())
       progress.line({{"warning", "container " + name + " " + r->second->warning()}});
+    const std::string& reason = r->second->storage_reason();
+    if (!reason.empty() && reasons.insert(reason).second)
+      progress.line({{"warning", "container " + name + " " + reason}});
   }
   for (const std::string& text : further_failures(result.failures))
     progress.line({{"error", text}});

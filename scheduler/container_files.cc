@@ -11,8 +11,10 @@
 #include "base/error.h"
 #include "base/pidfd.h"
 #include "engine/copy.h"
+#include "engine/fuse_layers.h"
 #include "engine/images.h"
 #include "engine/merged_layers.h"
+#include "engine/storage.h"
 
 namespace pcompose::scheduler {
 namespace {
@@ -50,19 +52,34 @@ Fd open_layers(const Roots& roots, const ContainerRow& row) {
   std::string state = roots.state + "/containers/" + row.id;
   std::string copied = state + "/root";
   if (std::filesystem::exists(copied)) return open_file(copied, O_PATH | O_DIRECTORY);
-  if (roots.rootless) {
-    throw Error("container " + row.name + " does not run, and only root can open its layers")
-        .hint("start it, and copy then");
-  }
   Database db(roots.database());
   engine::ImageStore images(db, roots);
   auto image = images.by_id(row.image_id);
   if (!image) throw Error("the image of container " + row.name + " is gone");
+  auto choice = engine::read_storage(state);
+  if (choice && choice->storage == engine::Storage::fuse_overlayfs) {
+    make_directories(state + "/empty");
+    engine::Root root;
+    root.links = images.links_directory();
+    root.lower = image->layers;
+    root.upper = state + "/upper";
+    root.work = state + "/work";
+    return engine::open_fuse_layers(root, state + "/empty");
+  }
   return engine::open_writable_layers(images.links_directory(), image->layers, state + "/upper",
                                       state + "/work");
 }
 
 }  // namespace
+
+bool needs_namespaces(const Roots& roots, const ContainerRow& row) {
+  if (!roots.rootless || ::geteuid() == 0) return false;
+  std::string state = roots.state + "/containers/" + row.id;
+  auto choice = engine::read_storage(state);
+  if (choice && choice->storage == engine::Storage::copy) return false;
+  bool served = choice && choice->storage == engine::Storage::fuse_overlayfs;
+  return served || (row.status != Status::running && row.status != Status::paused);
+}
 
 CopySide CopySide::container(const Roots& roots, const ContainerRow& row, std::string path) {
   bool runs = row.status == Status::running || row.status == Status::paused;

@@ -14,6 +14,11 @@
 
 namespace pcompose::scheduler {
 
+// An ordinary user reaches the files of a container that does not run, or that fuse-overlayfs
+// serves, inside its namespaces only: the command has to be run there (scheduler/namespaces.h).
+// Throws Error.
+bool needs_namespaces(const Roots& roots, const ContainerRow& row);
+
 enum class FollowLink { no, yes };
 enum class KeepOwners { no, yes };
 

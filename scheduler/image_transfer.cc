@@ -22,9 +22,9 @@ void save_images(const Roots& roots, const std::vector<std::string>& references,
 }
 
 std::vector<std::string> load_image(const Roots& roots, const Fd& source, const std::string& shown,
-                                    const std::string& name) {
+                                    const std::string& name, engine::PullListener& listener) {
   Database db(roots.database());
-  return engine::ImageStore(db, roots).load(source, shown, name);
+  return engine::ImageStore(db, roots).load(source, shown, name, &listener);
 }
 
 std::string import_image(const Roots& roots, const Fd& source, const engine::ImportWish& wish) {

@@ -21,7 +21,7 @@ void save_images(const Roots& roots, const std::vector<std::string>& references,
                  engine::ArchiveFormat format, const Fd& output);
 // As engine::ImageStore::load(), from a descriptor, and import(), which returns the id.
 std::vector<std::string> load_image(const Roots& roots, const Fd& source, const std::string& shown,
-                                    const std::string& name);
+                                    const std::string& name, engine::PullListener& listener);
 std::string import_image(const Roots& roots, const Fd& source, const engine::ImportWish& wish);
 
 // What `images` are at their registries now: "nginx" ->

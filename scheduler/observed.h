@@ -26,7 +26,8 @@ struct ObservedContainer {
   Health health = Health::none;
   // Why config_hash is another than the desired one, for the user.
   std::string change;
-  bool one_off = false;  // made by `run`: no replica of its service
+  bool one_off = false;                               // made by `run`: no replica of its service
+  std::map<std::string, std::string> mounted_images;  // as of Desired, when it was made
 
   // Holds on to its namespaces.
   [[nodiscard]] bool is_up() const {

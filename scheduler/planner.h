@@ -30,6 +30,8 @@ struct UpOptions {
 struct Desired {
   std::map<std::string, std::string> config_hash;
   std::map<std::string, std::string> image_id;
+  // Of volumes of type image: what the file calls the image, and its id.
+  std::map<std::string, std::map<std::string, std::string>> mounted_images;
 };
 
 Plan plan_up(const compose::Project& project, const Desired& desired, const Observed& observed,

@@ -269,6 +269,18 @@ class UpPlanner {
     }
   }
 
+  // Of one that an older version made nothing is known.
+  [[nodiscard]] std::string changed_mount(const std::string& service,
+                                          const ObservedContainer& c) const {
+    auto wanted = desired_.mounted_images.find(service);
+    if (wanted == desired_.mounted_images.end()) return "";
+    for (const auto& [name, id] : wanted->second) {
+      auto mounted = c.mounted_images.find(name);
+      if (mounted != c.mounted_images.end() && mounted->second != id) return name;
+    }
+    return "";
+  }
+
   [[nodiscard]] std::string divergence(const Service& service, const ObservedContainer& c) const {
     bool named = options_.services.empty() ||
                  std::find(options_.services.begin(), options_.services.end(), service.name) !=
@@ -279,6 +291,8 @@ class UpPlanner {
     if (c.config_hash != desired_.config_hash.at(service.name))
       return c.change.empty() ? "configuration changed" : c.change;
     if (c.image_id != desired_.image_id.at(service.name)) return "image changed";
+    if (std::string other = changed_mount(service.name, c); !other.empty())
+      return "image " + other + " of a volume changed";
     // It would go on in a namespace of the container that went.
     std::string lost = lost_with(service, made_anew_);
     return lost.empty() ? "" : "its " + lost + " is made anew";

@@ -10,6 +10,7 @@
 #include "compose/units.h"
 #include "engine/output/log_tail.h"
 #include "engine/quota.h"
+#include "scheduler/mounted_images.h"
 
 namespace pcompose::scheduler {
 
@@ -30,8 +31,9 @@ Replica::Replica(Context& context, ContainerRow row, engine::Image image)
       health_wake_(context.executor) {}
 
 ObservedContainer Replica::observed() const {
-  return {row_.id,     row_.service,   row_.number, row_.name, row_.config_hash, row_.image_id,
-          row_.status, row_.exit_code, row_.health, {},        row_.one_off};
+  return {row_.id,       row_.service,       row_.number,    row_.name,   row_.config_hash,
+          row_.image_id, row_.status,        row_.exit_code, row_.health, {},
+          row_.one_off,  row_.mounted_images};
 }
 
 void Replica::save() { context_.store->put(row_); }
@@ -85,6 +87,7 @@ void Replica::create() {
   choose_group();
   row_.created_ns = context_.wall_ns();
   add_anonymous_volumes();
+  row_.mounted_images = mounted_images(service_, *context_.model, *context_.images);
   save();
   // The row first: directories that no row knows would stay for ever.
   context_.store->flush();
@@ -126,6 +129,7 @@ Task<> Replica::remove() {
     if (groups.empty() || ::access(groups.front().c_str(), F_OK) != 0) break;
     co_await sleep_for(std::chrono::milliseconds(10));
   }
+  co_await await_root_server();  // it works in what is removed
   pump_.reset();
   for (const char* what : {"out", "err", "in", "tty"}) context_.keeper->drop(descriptor_name(what));
   context_.exits.erase(process_name());

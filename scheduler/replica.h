@@ -1,6 +1,7 @@
 // One container as its supervisor lives with it: prepared, started, watched, stopped, removed.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -8,6 +9,7 @@
 
 #include "engine/output/pump.h"
 #include "engine/spec.h"
+#include "engine/storage.h"
 #include "scheduler/attach_stream.h"
 #include "scheduler/cdi.h"
 #include "scheduler/context.h"
@@ -144,6 +146,8 @@ class Replica {
   [[nodiscard]] const std::vector<netns::EndpointRow>& endpoints() const { return endpoints_; }
   // What it runs without, by --limits=warn; "" where it has all.
   [[nodiscard]] const std::string& warning() const { return warning_; }
+  // Why its root is slow; "" where it is not, or where that was asked for.
+  [[nodiscard]] const std::string& storage_reason() const { return storage_.reason; }
   // The last lines it printed, indented, "" where there are none.
   [[nodiscard]] std::string last_output() const;
   [[nodiscard]] const std::string& last_probe_output() const { return last_probe_output_; }
@@ -225,9 +229,16 @@ class Replica {
   Task<> park();
   Task<> launch_parked();
   void kill_parked();
-  [[nodiscard]] bool has_copied_root() const;
-  void use_copied_root();
+  // replica_root.cc: where its files are.
+  Task<> on_root(std::function<Task<>()> launch);
+  Task<> make_root();
   Task<> copy_root();
+  Task<> serve_root();
+  [[nodiscard]] Fd open_image(const engine::Image& image) const;
+  Task<> await_root_server();
+  [[nodiscard]] engine::StorageChoice chosen_storage() const;
+  [[nodiscard]] Error refusal(const Error& e) const;
+  void choose_storage(engine::Storage storage);
 
   Task<> watch();
   Task<> watch_restart();
@@ -289,9 +300,12 @@ class Replica {
   SharedNetwork shared_;       // of shares_network(); its descriptor is network_
   SharedSpaces spaces_;        // until it is parked
   CdiEdits device_edits_;
-  std::string warning_;       // what it runs without
-  long kills_before_ = 0;     // for want of memory, before it started
-  std::string host_address_;  // how it reaches the host; "" where it cannot
+  engine::StorageChoice storage_;
+  Fd root_tree_;                              // its root, on the way to its child
+  std::shared_ptr<ExecProcess> root_server_;  // fuse-overlayfs
+  std::string warning_;                       // what it runs without
+  long kills_before_ = 0;                     // for want of memory, before it started
+  std::string host_address_;                  // how it reaches the host; "" where it cannot
   std::optional<engine::Launched> parked_;
   engine::ContainerSpec spec_;
   Pidfd pidfd_;

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <boost/asio/experimental/awaitable_operators.hpp>
+#include <fmt/format.h>
 
 #include "base/error.h"
 #include "engine/namespaces.h"
@@ -54,7 +55,8 @@ Task<std::shared_ptr<ExecProcess>> Replica::exec(const ExecRequest& request) {
 Task<std::shared_ptr<ExecProcess>> Replica::launch_beside(const engine::Plan& plan,
                                                           const ExecRequest* told) {
   auto running = std::make_shared<ExecProcess>(context_.executor);
-  running->name = "x/" + row_.short_id() + "/" + std::to_string(++execs_);
+  // The keeper gives up one of the same name, and may know some of a supervisor before us.
+  running->name = fmt::format("x/{}/{}-{}", row_.short_id(), ::getpid(), ++execs_);
   watch_exec(running, told != nullptr);
   std::erase_if(running_execs_, [](const auto& weak) { return weak.expired(); });
   running_execs_.push_back(running);
@@ -67,6 +69,7 @@ Task<std::shared_ptr<ExecProcess>> Replica::launch_beside(const engine::Plan& pl
     running->terminal = std::move(launched.terminal);
   } catch (const engine::LaunchError& e) {
     context_.exits.erase(running->name);
+    if (e.op() == launch::OpCode::overlay) throw;  // replica_root.cc knows what to do
     int code = launch::exit_code_of_exec(e.error_number());
     if (told != nullptr) tell("exec_die", {{"exitCode", std::to_string(code)}});
     Error error("exec in " + row_.name + ": " + e.message());

@@ -95,8 +95,15 @@ Task<> Replica::describe_process(std::vector<Fd>& trees) {
   // On a thread of its own, with which the mount ends.
   LoopThread thread("layers");
   const engine::Root& root = spec_.root;
-  Fd layers = co_await thread.run(
-      [&] { return engine::open_merged_layers(root.links, root.lower, empty); });
+  Fd layers;
+  if (root.tree >= 0) {
+    layers = root_tree_.duplicate();
+  } else if (root.lower.empty()) {
+    layers = open_file(root.path, O_PATH | O_DIRECTORY);
+  } else {
+    layers = co_await thread.run(
+        [&] { return engine::open_merged_layers(root.links, root.lower, empty); });
+  }
   trees = co_await attach_volumes(layers.get(), spec_);
   std::string home;
   const std::string& user = service_.user.empty() ? image_.config.user : service_.user;
@@ -126,6 +133,7 @@ Task<> Replica::create_by_runtime() {
   if (engine::rootless::in_user_namespace())
     throw Error("an ordinary user cannot have runtime: " + service_.runtime).hint("remove runtime");
   std::vector<Fd> trees;
+  co_await make_root();
   co_await describe_process(trees);
   clamp_limits(spec_.process);
   spec_.linux.cgroups_path = context_.cgroups->path(row_.short_id());
@@ -145,7 +153,7 @@ Task<> Replica::create_by_runtime() {
 }
 
 Task<> Replica::run_by_runtime() {
-  co_await create_by_runtime();
+  co_await on_root([this] { return create_by_runtime(); });
   engine::Launched launched;
   launched.pid = pid_in(run_directory() + "/bundle/pid");
   Pidfd pidfd = Pidfd::open(launched.pid);

@@ -109,6 +109,7 @@ Task<> Replica::launch_parked() {
     if (lost_) co_await wait_readable(lost_.get());
     lost_ = Pidfd();
     try {
+      co_await make_root();
       parked_ = co_await context_.keeper->launch(process_name(), engine::prepare_plan(spec_));
       co_return;
     } catch (const engine::KeeperDied&) {
@@ -118,19 +119,8 @@ Task<> Replica::launch_parked() {
   }
 }
 
-// Where overlayfs does not take our file system, the second attempt is without it.
 Task<> Replica::park() {
-  if (has_copied_root()) use_copied_root();
-  bool refused = false;
-  try {
-    co_await launch_parked();
-  } catch (const engine::LaunchError& e) {
-    refused = e.op() == launch::OpCode::overlay && e.error_number() == EINVAL;
-    if (!refused) throw;
-  }
-  if (!refused) co_return;
-  co_await copy_root();
-  co_await launch_parked();
+  co_await on_root([this] { return launch_parked(); });
 }
 
 Task<> Replica::prepare() {

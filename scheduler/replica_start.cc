@@ -15,6 +15,7 @@
 #include "engine/rootless/adapt.h"
 #include "engine/rootless/own_ids.h"
 #include "engine/user.h"
+#include "scheduler/mounted_images.h"
 #include "scheduler/replica.h"
 #include "scheduler/volumes_from.h"
 
@@ -151,18 +152,17 @@ void Replica::attach_bind(const compose::Mount& mount, std::vector<Fd>& trees,
 // The root of an image, or a part of it: read-only, and layers that the container itself may have.
 Task<> Replica::attach_image(const compose::Mount& mount, std::vector<Fd>& trees,
                              engine::ContainerSpec& spec) {
-  auto service = context_.model->services.find(mount.source);
-  bool named = service != context_.model->services.end();
-  auto image = context_.images->find(named ? service->second.image : mount.source);
+  const std::string& name = mounted_image(mount, *context_.model);
+  // The one it was made with, whatever has that name by now.
+  auto known = row_.mounted_images.find(name);
+  auto image = known == row_.mounted_images.end() ? context_.images->find(name)
+                                                  : context_.images->by_id(known->second);
   if (!image) throw Error("no image " + mount.source).at(mount.position);
-  std::string empty = state_directory() + "/empty";
-  make_directories(empty);
   bool is_file = false;
   LoopThread thread("image");
   try {
     trees.push_back(co_await thread.run([&] {
-      Fd root =
-          engine::open_merged_layers(context_.images->links_directory(), image->layers, empty);
+      Fd root = open_image(*image);
       std::string path = fmt::format("/proc/self/fd/{}", root.get());
       return mount.subpath.empty() ? volumes::mount_tree(path)
                                    : volumes::mount_subtree(path, mount.subpath, &is_file);
@@ -337,6 +337,8 @@ void Replica::started(engine::Launched launched) {
   row_.started_ns = context_.wall_ns();
   row_.stopped_by_user = false;
   row_.error = warning_;
+  if (warning_.empty() && !storage_.reason.empty())
+    row_.error = fmt::format("runs on {}, which is slow", engine::storage_phrase(storage_.storage));
   kills_before_ = context_.cgroups->memory_use(row_.short_id()).kills;
   row_.probes.clear();
   told_listening_ = false;

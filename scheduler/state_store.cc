@@ -26,17 +26,28 @@ ALTER TABLE containers ADD COLUMN remove_at_end INTEGER NOT NULL DEFAULT 0;
 
 constexpr const char* kProbes = "ALTER TABLE containers ADD COLUMN probes TEXT NOT NULL DEFAULT ''";
 
+constexpr const char* kMountedImages =
+    "ALTER TABLE containers ADD COLUMN mounted_images TEXT NOT NULL DEFAULT '{}'";
+
 constexpr const char* kColumns =
     "id, project, service, number, name, config_hash, image_id, image, command, service_json, "
     "anonymous_volumes, "
     "created_ns, boot, status, pid, pid_start, started_ns, finished_ns, exit_code, error, health, "
     "restarts, "
-    "stopped_by_user, one_off, remove_at_end, probes";
+    "stopped_by_user, one_off, remove_at_end, probes, mounted_images";
 
-std::string volumes_text(const std::map<std::string, std::string>& volumes) {
+using Names = std::map<std::string, std::string>;
+
+std::string text_of(const Names& names) {
   json::object out;
-  for (const auto& [target, name] : volumes) out[target] = name;
+  for (const auto& [key, name] : names) out[key] = name;
   return json::serialize(out);
+}
+
+Names names_of(const std::string& text) {
+  Names out;
+  for (const auto& [key, name] : json::parse(text).as_object()) out[key] = name.as_string();
+  return out;
 }
 
 ContainerRow read_row(SQLite::Statement& q, const std::string& boot) {
@@ -54,8 +65,7 @@ ContainerRow read_row(SQLite::Statement& q, const std::string& boot) {
   r.image = text();
   r.command = text();
   r.service_json = text();
-  for (const auto& [target, name] : json::parse(text()).as_object())
-    r.anonymous_volumes[target] = name.as_string();
+  r.anonymous_volumes = names_of(text());
   r.created_ns = integer();
   r.boot = text();
   r.status = status_from_name(text());
@@ -71,6 +81,7 @@ ContainerRow read_row(SQLite::Statement& q, const std::string& boot) {
   r.one_off = integer() != 0;
   r.remove_at_end = integer() != 0;
   r.probes = text();
+  r.mounted_images = names_of(text());
   if (r.boot == boot || r.status == Status::created) return r;
   // It ran when the machine went down.
   r.status = Status::exited;
@@ -87,7 +98,7 @@ void bind_row(SQLite::Statement& q, const ContainerRow& r, const std::string& bo
        {&r.name, &r.config_hash, &r.image_id, &r.image, &r.command, &r.service_json}) {
     q.bind(i++, *s);
   }
-  q.bind(i++, volumes_text(r.anonymous_volumes));
+  q.bind(i++, text_of(r.anonymous_volumes));
   q.bind(i++, r.created_ns);
   q.bind(i++, boot);
   q.bind(i++, std::string(status_name(r.status)));
@@ -101,6 +112,7 @@ void bind_row(SQLite::Statement& q, const ContainerRow& r, const std::string& bo
   q.bind(i++, r.restarts);
   for (bool flag : {r.stopped_by_user, r.one_off, r.remove_at_end}) q.bind(i++, flag ? 1 : 0);
   q.bind(i++, r.probes);
+  q.bind(i++, text_of(r.mounted_images));
 }
 
 }  // namespace
@@ -110,6 +122,7 @@ StateStore::StateStore(Database& db, std::string boot)
   db_.ensure_schema("scheduler", 1, kSchema);
   db_.ensure_schema("scheduler: one-offs", 1, kOneOffs);
   db_.ensure_schema("scheduler: probes", 1, kProbes);
+  db_.ensure_schema("scheduler: mounted images", 1, kMountedImages);
 }
 
 std::vector<ContainerRow> StateStore::containers(const std::string& project) {
@@ -124,7 +137,9 @@ std::vector<ContainerRow> StateStore::containers(const std::string& project) {
 
 std::map<std::string, std::string> StateStore::images_in_use() {
   SQLite::Statement query(db_.get(),
-                          "SELECT image_id, min(name) FROM containers GROUP BY image_id");
+                          "SELECT id, min(name) FROM (SELECT image_id AS id, name FROM containers "
+                          "UNION ALL SELECT mounted.value, name FROM containers, "
+                          "json_each(containers.mounted_images) AS mounted) GROUP BY id");
   std::map<std::string, std::string> out;
   while (query.executeStep()) out[query.getColumn(0).getString()] = query.getColumn(1).getString();
   return out;
@@ -181,7 +196,7 @@ void StateStore::flush() {
   }
   SQLite::Statement insert(db_.get(),
                            std::string("INSERT OR REPLACE INTO containers(") + kColumns +
-                               ") VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)");
+                               ") VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)");
   for (const auto& [id, row] : dirty_) {
     bind_row(insert, row, boot_);
     insert.exec();

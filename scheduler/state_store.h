@@ -27,6 +27,7 @@ struct ContainerRow {
   std::string command;       // as ps shows it
   std::string service_json;  // compose::to_json(Service): what it was made from
   std::map<std::string, std::string> anonymous_volumes;  // target -> volume
+  std::map<std::string, std::string> mounted_images;     // name -> id: scheduler/mounted_images.h
   int64_t created_ns = 0;
 
   std::string boot;
@@ -62,8 +63,8 @@ class StateStore {
 
   // By service, then number. Rows of another boot come as exited.
   [[nodiscard]] std::vector<ContainerRow> containers(const std::string& project);
-  // Of all projects: the ids of the images that containers are made of, with a container's name
-  // each.
+  // Of all projects: the ids of the images that containers are made of or mount, with a container's
+  // name each.
   [[nodiscard]] std::map<std::string, std::string> images_in_use();
   [[nodiscard]] std::optional<ProjectRow> project(const std::string& name);
   [[nodiscard]] std::vector<ProjectRow> projects();  // by name

@@ -1,6 +1,5 @@
 #include "volumes/copy_tree.h"
 
-#include <array>
 #include <cerrno>
 #include <fcntl.h>
 #include <map>
@@ -9,12 +8,10 @@
 #include <unistd.h>
 #include <utility>
 
-#include <climits>
-
+#include "base/copy_file.h"
 #include "base/directory.h"
 #include "base/error.h"
 #include "base/fd.h"
-#include "volumes/copy_file.h"
 
 namespace pcompose::volumes {
 namespace {
@@ -39,9 +36,6 @@ class TreeCopy {
  private:
   void entry(const Place& place, const std::string& name);
   void subdirectory(const Place& place, const std::string& name, const struct stat& status);
-  void file(const Place& place, const std::string& name, const struct stat& status);
-  void symlink(const Place& place, const std::string& name, const struct stat& status);
-  void node(const Place& place, const std::string& name, const struct stat& status);
   bool link_to_copy(const Place& place, const std::string& name, const struct stat& status);
 
   int root_;
@@ -75,10 +69,7 @@ void TreeCopy::entry(const Place& place, const std::string& name) {
   ++count_;
   if (S_ISDIR(status.st_mode)) return subdirectory(place, name, status);
   if (link_to_copy(place, name, status)) return;
-  if (S_ISREG(status.st_mode)) file(place, name, status);
-  if (S_ISLNK(status.st_mode)) symlink(place, name, status);
-  if (S_ISFIFO(status.st_mode) || S_ISCHR(status.st_mode) || S_ISBLK(status.st_mode))
-    node(place, name, status);
+  copy_entry(place.from, place.to, name, status);
   if (status.st_nlink > 1) copies_.try_emplace({status.st_dev, status.st_ino}, place.path + name);
 }
 
@@ -106,42 +97,6 @@ void TreeCopy::subdirectory(const Place& place, const std::string& name,
     directory({from.get(), to.get(), place.path + name + "/", place.depth + 1});
   copy_attributes(from.get(), to.get());
   copy_status(to.get(), status, name);  // last: writing into it changes its time
-}
-
-void TreeCopy::file(const Place& place, const std::string& name, const struct stat& status) {
-  // O_NONBLOCK: should it have become a FIFO since.
-  Fd from = open_at(place.from, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
-  if (!S_ISREG(status_of(from.get()).st_mode))
-    throw Error("read " + name + ": it changes meanwhile");
-  Fd to = open_at(place.to, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0600);
-  copy_bytes(from.get(), to.get());
-  copy_status(to.get(), status, name);
-  copy_attributes(from.get(), to.get());  // after the owner: chown(2) drops file capabilities
-}
-
-void TreeCopy::symlink(const Place& place, const std::string& name, const struct stat& status) {
-  std::array<char, PATH_MAX> target{};
-  ssize_t size = ::readlinkat(place.from, name.c_str(), target.data(), target.size() - 1);
-  if (size < 0) throw Error::from_errno("read the link " + name);
-  if (::symlinkat(target.data(), place.to, name.c_str()) != 0)
-    throw Error::from_errno("make the link " + name);
-  timespec times[2] = {status.st_atim, status.st_mtim};
-  if (::fchownat(place.to, name.c_str(), status.st_uid, status.st_gid, AT_SYMLINK_NOFOLLOW) != 0 ||
-      ::utimensat(place.to, name.c_str(), times, AT_SYMLINK_NOFOLLOW) != 0) {
-    throw Error::from_errno("set the owner of " + name);
-  }
-}
-
-void TreeCopy::node(const Place& place, const std::string& name, const struct stat& status) {
-  if (S_ISCHR(status.st_mode) && status.st_rdev == 0) return;  // an overlay's whiteout
-  if (::mknodat(place.to, name.c_str(), (status.st_mode & S_IFMT) | 0600U, status.st_rdev) != 0) {
-    if (errno == EPERM) return;  // a device, in a user namespace: mknod(2)
-    throw Error::from_errno("make " + name);
-  }
-  if (::fchownat(place.to, name.c_str(), status.st_uid, status.st_gid, AT_SYMLINK_NOFOLLOW) != 0 ||
-      ::fchmodat(place.to, name.c_str(), status.st_mode & 07777, 0) != 0) {
-    throw Error::from_errno("set the owner of " + name);
-  }
 }
 
 }  // namespace

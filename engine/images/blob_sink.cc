@@ -3,6 +3,7 @@
 #include <cerrno>
 #include <exception>
 #include <fcntl.h>
+#include <set>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -89,18 +90,42 @@ class ArchiveSink final : public BlobSink {
     throw Error("write an archive: " + (why == nullptr ? "unknown error" : std::string(why)));
   }
 
+  void put_parents(const std::string& path);
+  std::unique_ptr<archive_entry, Free> make_entry(const std::string& path, unsigned type,
+                                                  unsigned mode);
+
   Fd file_;
+  std::set<std::string> directories_;
   std::exception_ptr thrown_;  // exceptions cannot pass through C
   std::unique_ptr<archive, Free> archive_;
 };
 
-void ArchiveSink::put(const std::string& path, uint64_t size, ByteStream& content) {
+std::unique_ptr<archive_entry, ArchiveSink::Free> ArchiveSink::make_entry(const std::string& path,
+                                                                          unsigned type,
+                                                                          unsigned mode) {
   std::unique_ptr<archive_entry, Free> entry(::archive_entry_new());
   ::archive_entry_copy_pathname(entry.get(), path.c_str());
-  ::archive_entry_set_filetype(entry.get(), AE_IFREG);
-  ::archive_entry_set_perm(entry.get(), 0644);
-  ::archive_entry_set_size(entry.get(), static_cast<la_int64_t>(size));
+  ::archive_entry_set_filetype(entry.get(), type);
+  ::archive_entry_set_perm(entry.get(), mode);
   ::archive_entry_set_mtime(entry.get(), 0, 0);  // the same image makes the same archive
+  return entry;
+}
+
+// skopeo and podman give a directory that has no entry to root, which an ordinary user cannot.
+void ArchiveSink::put_parents(const std::string& path) {
+  for (size_t slash = path.find('/'); slash != std::string::npos;
+       slash = path.find('/', slash + 1)) {
+    std::string parent = path.substr(0, slash + 1);
+    if (!directories_.insert(parent).second) continue;
+    auto entry = make_entry(parent, AE_IFDIR, 0755);
+    check(::archive_write_header(archive_.get(), entry.get()));
+  }
+}
+
+void ArchiveSink::put(const std::string& path, uint64_t size, ByteStream& content) {
+  put_parents(path);
+  auto entry = make_entry(path, AE_IFREG, 0644);
+  ::archive_entry_set_size(entry.get(), static_cast<la_int64_t>(size));
   check(::archive_write_header(archive_.get(), entry.get()));
   uint64_t written = 0;
   for (std::string_view piece = content.next(); !piece.empty(); piece = content.next()) {

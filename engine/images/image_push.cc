@@ -1,11 +1,13 @@
 // Pushing and saving, from the side that knows the rows.
 #include <algorithm>
 #include <fcntl.h>
+#include <unistd.h>
 
 #include <fmt/chrono.h>
 
 #include "base/error.h"
 #include "engine/images.h"
+#include "engine/images/config.h"
 #include "engine/images/image_changes.h"
 #include "engine/images/image_rows.h"
 #include "engine/images/import.h"
@@ -56,6 +58,18 @@ std::string now_text() {
   return fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(std::time(nullptr)));
 }
 
+// What is left of an image whose other layers may not be distributed is not that image.
+void require_whole(const std::string& state, const std::string& reference,
+                   const StoredImage& image) {
+  std::string file = state + "/documents/" + image.config_digest.substr(7);
+  if (::access(file.c_str(), R_OK) != 0) return;
+  size_t all = parse_image_document(read_file(file)).diff_ids.size();
+  if (all == image.layers.size()) return;
+  throw Error(fmt::format("{} of {} layers of {} may not be distributed, and are not here",
+                          all - image.layers.size(), all, reference))
+      .hint("copy the image from registry to registry: skopeo copy");
+}
+
 }  // namespace
 
 StoredImage ImageStore::stored(const std::string& reference) {
@@ -75,6 +89,7 @@ StoredImage ImageStore::stored(const std::string& reference) {
     std::string diff_id = layers.getColumn(1).getString();
     out.layers.push_back({layers.getColumn(0).getString(), diff_id, blobs_of(db_, diff_id)});
   }
+  require_whole(state_, reference, out);
   return out;
 }
 

@@ -169,7 +169,7 @@ std::vector<std::string> ImageStore::load(const std::string& source, const std::
 }
 
 std::vector<std::string> ImageStore::load(const Fd& fd, const std::string& source,
-                                          const std::string& name) {
+                                          const std::string& name, PullListener* listener) {
   std::string given = name.empty() ? "" : normalise_reference(name);
   StoreLock lock(state_, StoreLock::Kind::shared);
   std::vector<LoadedImage> images = run_worker(fd, roots_);
@@ -184,6 +184,9 @@ std::vector<std::string> ImageStore::load(const Fd& fd, const std::string& sourc
     std::string id = image.config_digest.substr(7);
     auto names = given.empty() ? names_of(image, source) : std::vector<std::string>{given};
     insert_image(db_, id, image);
+    for (const std::string& digest : image.skipped) {
+      if (listener != nullptr) listener->layer(digest, PullListener::LayerState::skipped, 0, 0);
+    }
     for (const std::string& each : names) insert_tag(db_, each, id, image.manifest);
     if (names.empty()) names.push_back(image.config_digest);
     references.insert(references.end(), names.begin(), names.end());

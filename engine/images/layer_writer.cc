@@ -45,7 +45,8 @@ void set_attributes(int fd, const TarEntry& entry) {
 // looks at (kernel documentation, filesystems/overlayfs.rst).
 void set_opaque(int fd) {
   if (::fsetxattr(fd, "trusted.overlay.opaque", "y", 1, 0) == 0) return;
-  if (errno == EPERM && ::fsetxattr(fd, "user.overlay.opaque", "y", 1, 0) == 0) return;
+  bool refused = errno == EPERM || errno == EOPNOTSUPP;  // the latter of an overlay below ours
+  if (refused && ::fsetxattr(fd, "user.overlay.opaque", "y", 1, 0) == 0) return;
   throw Error::from_errno("mark a directory opaque");
 }
 
@@ -328,6 +329,7 @@ void LayerWriter::whiteout(int parent, const LayerPath& path) {
   whiteouts_.insert(path.str());
   // An unprivileged process may make this one device (mknod(2)).
   if (::mknodat(parent, path.name.c_str(), S_IFCHR, ::makedev(0, 0)) == 0) return;
+  if (errno == EPERM) return plain_whiteout(parent, path);
   if (errno != EEXIST) throw Error::from_errno("make a whiteout");
   // The layer has an entry of that name as well: it hides what is below by itself, a directory once
   // it is opaque.
@@ -335,6 +337,38 @@ void LayerWriter::whiteout(int parent, const LayerPath& path) {
   if (::fstatat(parent, path.name.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0)
     throw Error::from_errno("stat");
   if (S_ISDIR(status.st_mode)) set_opaque(open_at(parent, path.name, kDirectory).get());
+}
+
+namespace {
+
+// By a later entry: what was opened by its path is not there any more, or is something else.
+bool was_replaced(const Error& e) {
+  int number = e.error_number();
+  return number == ENOENT || number == ENOTDIR || number == ELOOP || number == EXDEV;
+}
+
+}  // namespace
+
+// An overlay has no whiteouts of our making, and is no place for another's upper directory either:
+// what stands in for overlayfs there (engine/storage.h) knows the archives' form.
+void LayerWriter::plain_whiteout(int parent, const LayerPath& path) {
+  open_at(parent, ".wh." + path.name, O_WRONLY | O_CREAT | O_NOFOLLOW, 0600);
+  plain_whiteouts_.push_back(path);
+}
+
+// The layer has an entry of that name as well, which came later.
+void LayerWriter::drop_needless_whiteouts() {
+  for (const LayerPath& path : plain_whiteouts_) {
+    try {
+      Fd above = open_within(root_, path.parent.empty() ? "." : path.parent, O_RDONLY | O_DIRECTORY,
+                             Resolve::beneath);
+      struct stat status{};
+      if (::fstatat(above.get(), path.name.c_str(), &status, AT_SYMLINK_NOFOLLOW) == 0)
+        clear(above.get(), ".wh." + path.name);
+    } catch (const Error& e) {
+      if (!was_replaced(e)) throw;
+    }
+  }
 }
 
 void LayerWriter::opaque(const std::string& path) {
@@ -366,6 +400,7 @@ void LayerWriter::describe_name(int parent, const TarEntry& entry, const std::st
 }
 
 void LayerWriter::finish() {
+  drop_needless_whiteouts();
   parent_.reset();
   for (const auto& [path, time] : times_) {
     try {
@@ -373,9 +408,7 @@ void LayerWriter::finish() {
       timespec times[2] = {time, time};
       if (::futimens(fd.get(), times) != 0) throw Error::from_errno("set the time of " + path);
     } catch (const Error& e) {
-      // A later entry replaced it.
-      int number = e.error_number();
-      if (number != ENOENT && number != ENOTDIR && number != ELOOP && number != EXDEV) throw;
+      if (!was_replaced(e)) throw;
     }
   }
 }

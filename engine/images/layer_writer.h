@@ -79,6 +79,8 @@ class LayerWriter {
   void hard_link(int parent, const TarEntry& entry, const LayerPath& path);
   void node(int parent, const TarEntry& entry, const std::string& name);
   void whiteout(int parent, const LayerPath& path);
+  void plain_whiteout(int parent, const LayerPath& path);
+  void drop_needless_whiteouts();
   void opaque(const std::string& path);
 
   void describe(int fd, const TarEntry& entry) const;
@@ -98,6 +100,7 @@ class LayerWriter {
   std::optional<WrittenFile> written_;
   std::vector<std::pair<std::string, timespec>> times_;
   std::set<std::string> whiteouts_;
+  std::vector<LayerPath> plain_whiteouts_;  // as files called .wh.NAME
 };
 
 }  // namespace pcompose::engine

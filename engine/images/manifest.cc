@@ -56,6 +56,15 @@ SourceImage read_docker_image(BlobSource& source, const json::value& value) {
 
 }  // namespace
 
+namespace {
+
+bool is_nondistributable(const SourceLayer& layer) {
+  return layer.media_type.starts_with("application/vnd.oci.image.layer.nondistributable.") ||
+         layer.media_type.starts_with("application/vnd.docker.image.rootfs.foreign.");
+}
+
+}  // namespace
+
 void number_layers(SourceImage& image) {
   ImageDocument document = parse_image_document(image.config);
   if (document.diff_ids.size() != image.layers.size()) {
@@ -69,15 +78,32 @@ void number_layers(SourceImage& image) {
                             image.layers.size(), kMaxLayers));
   }
   std::string parent;
+  std::vector<SourceLayer> kept;
   for (size_t i = 0; i < image.layers.size(); ++i) {
-    image.layers[i].diff_id = document.diff_ids[i].substr(7);
-    image.layers[i].chain_id = parent = chain_id(parent, image.layers[i].diff_id);
+    SourceLayer& layer = image.layers[i];
+    layer.diff_id = document.diff_ids[i].substr(7);
+    if (is_nondistributable(layer)) {
+      image.skipped.push_back(std::move(layer));
+      continue;
+    }
+    layer.chain_id = parent = chain_id(parent, layer.diff_id);
+    kept.push_back(std::move(layer));
   }
+  if (kept.empty())
+    throw Error(fmt::format("the image {} has only layers that may not be distributed",
+                            image.config_digest));
+  image.layers = std::move(kept);
 }
 
 LoadedImage loaded_image(const SourceImage& image, const std::vector<int64_t>& sizes) {
-  LoadedImage out{image.references,    image.manifest, image.image_manifest,
-                  image.config_digest, image.config,   {}};
+  LoadedImage out{image.references,
+                  image.manifest,
+                  image.image_manifest,
+                  image.config_digest,
+                  image.config,
+                  {},
+                  {}};
+  for (const SourceLayer& layer : image.skipped) out.skipped.push_back(layer.digest);
   for (size_t i = 0; i < image.layers.size(); ++i) {
     const SourceLayer& layer = image.layers[i];
     LayerBlob blob;

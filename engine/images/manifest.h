@@ -28,6 +28,9 @@ struct SourceImage {
   std::string config_digest;  // "sha256:…"
   std::string config;
   std::vector<SourceLayer> layers;  // bottom first
+  // Layers that only their publisher may give away (image spec, layer.md, "Non-Distributable
+  // Layers"): registries do not have them.
+  std::vector<SourceLayer> skipped = {};
 };
 
 // The images of an OCI image layout (image-layout.md) for this platform, or of a docker archive
@@ -41,8 +44,8 @@ LoadedImage loaded_image(const SourceImage& image, const std::vector<int64_t>& s
 std::vector<SourceImage> read_oci_layout(BlobSource& source, const Platform& platform);
 std::vector<SourceImage> read_docker_archive(BlobSource& source);
 
-// Fills in diff ids and chain ids from the configuration. Throws Error where the numbers of layers
-// differ, or where there are more than overlayfs can stack.
+// Fills in diff ids and chain ids from the configuration, and moves what is to be skipped. Throws
+// Error where the numbers of layers differ, or where there are more than overlayfs can stack.
 void number_layers(SourceImage& image);
 
 }  // namespace pcompose::engine

@@ -141,6 +141,8 @@ Task<PulledImage> Puller::pull_from(const PullImage& image, const ImageSource& s
   }
   SourceImage resolved = co_await resolve(*repository, image, wanted);
   out.outcome = Outcome::pulled;
+  for (const SourceLayer& layer : resolved.skipped)
+    report_.state(layer.digest, layer.size, LayerProgress::State::skipped);
   std::vector<int64_t> sizes = co_await fetch_layers(repository, resolved);
   documents_.keep(resolved.image_manifest.substr(7), resolved.image_manifest_text);
   out.image = loaded_image(resolved, sizes);

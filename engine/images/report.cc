@@ -30,6 +30,7 @@ LoadedImage read_image(const json::object& object) {
   image.config = object.at("config").as_string();
   for (const json::value& layer : object.at("layers").as_array())
     image.layers.push_back(read_layer(layer.as_object()));
+  image.skipped = json::value_to<std::vector<std::string>>(object.at("skipped"));
   return image;
 }
 
@@ -48,14 +49,15 @@ json::object write_image(const LoadedImage& image) {
           {"image_manifest", image.image_manifest},
           {"config_digest", image.config_digest},
           {"config", image.config},
-          {"layers", std::move(layers)}};
+          {"layers", std::move(layers)},
+          {"skipped", json::value_from(image.skipped)}};
 }
 
 LayerProgress read_progress(const json::object& object) {
   LayerProgress out;
   out.digest = object.at("digest").as_string();
   int64_t state = object.at("state").as_int64();
-  if (state < 0 || state > static_cast<int64_t>(LayerProgress::State::done))
+  if (state < 0 || state > static_cast<int64_t>(LayerProgress::State::skipped))
     throw Error("the report of pcompose-images holds an unknown state");
   out.state = static_cast<LayerProgress::State>(state);
   out.received = object.at("received").as_int64();

@@ -35,17 +35,18 @@ struct LoadedLayer {
 };
 
 struct LoadedImage {
-  std::vector<std::string> references;  // as the source has them: "nginx:1", or a bare tag ":1"
-  std::string manifest;                 // "sha256:…", "" where the format has no manifest blob
-  std::string image_manifest;           // that of the image itself, where that is an index's
-  std::string config_digest;            // "sha256:…"
-  std::string config;                   // the raw blob
-  std::vector<LoadedLayer> layers;      // bottom first
+  std::vector<std::string> references;    // as the source has them: "nginx:1", or a bare tag ":1"
+  std::string manifest;                   // "sha256:…", "" where the format has no manifest blob
+  std::string image_manifest;             // that of the image itself, where that is an index's
+  std::string config_digest;              // "sha256:…"
+  std::string config;                     // the raw blob
+  std::vector<LoadedLayer> layers;        // bottom first
+  std::vector<std::string> skipped = {};  // blobs of layers that may not be distributed
 };
 
 // How far a layer is.
 struct LayerProgress {
-  enum class State { waiting, downloading, present, done };
+  enum class State { waiting, downloading, present, done, skipped };
   std::string digest;  // of the blob, 64 hexadecimal digits
   State state = State::waiting;
   int64_t received = 0;  // bytes of the blob

@@ -91,6 +91,8 @@ int perform(State& s, const Op& op) {
       return do_overlay(s, op);
     case OpCode::root_bind:
       return do_root_bind(s, op);
+    case OpCode::root_tree:
+      return do_root_tree(s, op);
     case OpCode::root_plain:
       return do_root_plain(s, op);
     case OpCode::mount_fs:

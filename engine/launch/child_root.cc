@@ -151,6 +151,15 @@ int do_root_bind(State& s, const Op& op) {
   return error != 0 ? error : take_root(s, path);
 }
 
+int do_root_tree(State& s, const Op& op) {
+  const char* path = text(s, op.s1);
+  int target = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+  if (target < 0) return errno;
+  int error = move_onto(fd_of(s, op.fd), target);
+  close(target);
+  return error != 0 ? error : take_root(s, path);
+}
+
 int do_root_plain(State& s, const Op& op) { return take_root(s, text(s, op.s1)); }
 
 int do_propagation(const State& s, const Op& op) {

@@ -11,10 +11,10 @@
 
 namespace pcompose::launch {
 
-// "pcl3": raise with every change of this file. (The test of upgrades builds programs with
+// "pcl4": raise with every change of this file. (The test of upgrades builds programs with
 // another.)
 #ifndef PCOMPOSE_PLAN_MAGIC
-#define PCOMPOSE_PLAN_MAGIC 0x70636c33
+#define PCOMPOSE_PLAN_MAGIC 0x70636c34
 #endif
 constexpr uint32_t kPlanMagic = PCOMPOSE_PLAN_MAGIC;
 constexpr uint32_t kMaxPlanBytes = 4U << 20U;
@@ -31,6 +31,7 @@ enum class OpCode : uint16_t {
   propagation,     // s1: a path of the host, "" for the container's root; arg: MS_… flags
   overlay,         // s1: directory of the layers' links, s2: options, s3: where; becomes the root
   root_bind,       // s1: a directory that becomes the root
+  root_tree,       // fd: a tree of open_tree(2), s1: where it goes; becomes the root
   root_plain,      // s1: the same without a mount: where there is no mount namespace
   mount_fs,        // s1: type, source; s2: target, s3: data, arg: MS_… flags, a: kMountCopyUp
   bind,  // fd (a tree of open_tree(2)) or s1: source, s2: target, arg: MOUNT_ATTR_… to set, arg2:

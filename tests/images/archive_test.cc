@@ -90,7 +90,7 @@ TEST_F(Archive, SavedImagesAreReadBackBySkopeoAndByUs) {
     struct stat status{};
     std::string file = store_.links_directory() + "/" + store_.find("some/app:1")->layers.at(1);
     ASSERT_EQ(::stat((file + "/owned").c_str(), &status), 0);
-    EXPECT_EQ(status.st_uid, 1234U);
+    EXPECT_EQ(status.st_uid, fixture::host_id(1234));
     forget_all();
   }
 }
@@ -110,6 +110,7 @@ TEST_F(Archive, WhatSkopeoWritesLoads) {
 
 TEST_F(Archive, WhatPodmanWritesLoadsAndPodmanLoadsOurs) {
   if (!fs::exists("/usr/bin/podman")) GTEST_SKIP() << "podman is installed for benches only";
+  fs::create_directory(directory_ / "home");
   std::string id = make("app", Duplicates::without), root = directory_ / "podman";
   auto podman = [&](std::vector<std::string> words) {
     std::vector<std::string> argv = {"podman",      "--root",           root, "--runroot",
@@ -227,8 +228,11 @@ TEST_F(Archive, ADirectoryIsImported) {
   write("tree/d/e/f", std::string(600'000, 'f'));
   fs::create_hard_link(tree + "/d/e/f", tree + "/hard");
   fs::create_symlink("/nowhere", tree + "/soft");
-  ASSERT_EQ(::mknod((tree + "/null").c_str(), S_IFCHR | 0666, ::makedev(1, 3)), 0);
-  ASSERT_EQ(::chown((tree + "/d").c_str(), 5, 6), 0);
+  bool root = !fixture::is_rootless();  // others make no devices and give nothing away
+  if (root) {
+    ASSERT_EQ(::mknod((tree + "/null").c_str(), S_IFCHR | 0666, ::makedev(1, 3)), 0);
+    ASSERT_EQ(::chown((tree + "/d").c_str(), 5, 6), 0);
+  }
   ASSERT_EQ(::setxattr((tree + "/d/e/f").c_str(), "user.kept", "v", 1, 0), 0);
   std::string id = store_.import(open_file(tree, O_RDONLY | O_DIRECTORY), {"tree:1", {}, "", ""});
   auto image = store_.find("tree:1");
@@ -237,10 +241,12 @@ TEST_F(Archive, ADirectoryIsImported) {
   ASSERT_EQ(::lstat((layer + "/hard").c_str(), &status), 0);
   EXPECT_EQ(status.st_nlink, 2U);
   EXPECT_EQ(status.st_size, 600'000);
-  ASSERT_EQ(::lstat((layer + "/null").c_str(), &status), 0);
-  EXPECT_TRUE(S_ISCHR(status.st_mode));
+  if (root) {
+    ASSERT_EQ(::lstat((layer + "/null").c_str(), &status), 0);
+    EXPECT_TRUE(S_ISCHR(status.st_mode));
+  }
   ASSERT_EQ(::lstat((layer + "/d").c_str(), &status), 0);
-  EXPECT_EQ(status.st_gid, 6U);
+  EXPECT_EQ(status.st_gid, root ? 6U : ::getgid());
   char value[4];
   EXPECT_EQ(::getxattr((layer + "/d/e/f").c_str(), "user.kept", value, sizeof value), 1);
   EXPECT_EQ(fs::read_symlink(layer + "/soft"), "/nowhere");

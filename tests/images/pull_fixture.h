@@ -14,6 +14,7 @@
 #include "base/sha256.h"
 #include "engine/images.h"
 #include "tests/fixture/image_builder.h"
+#include "tests/fixture/ordinary_user.h"
 #include "tests/fixture/registry.h"
 #include "tests/fixture/temporary_directory.h"
 
@@ -23,9 +24,11 @@ namespace fs = std::filesystem;
 
 class PullTest : public testing::Test {
  protected:
+  static void SetUpTestSuite() { fixture::become_user(); }
   PullTest()
-      : roots_{directory_ / "state", directory_ / "run", "test"},
-        database_((fs::create_directory(roots_.state), roots_.database())),
+      : roots_{directory_ / "state", directory_ / "run", "test", fixture::is_rootless()},
+        database_((fs::create_directory(roots_.state), fs::create_directory(roots_.run),
+                   roots_.database())),
         store_(database_, roots_) {
     ::setenv("HOME", (directory_ / "home").c_str(), 1);
     ::setenv("CONTAINERS_REGISTRIES_CONF", (directory_ / "registries.conf").c_str(), 1);

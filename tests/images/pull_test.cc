@@ -1,4 +1,5 @@
 // Pulling from real registries on loopback, and from servers that misbehave.
+#include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -199,6 +200,48 @@ TEST_F(PullTest, SeveralRegistriesAreSearched) {
   result = pull("app:8");
   EXPECT_THAT(result.error, HasSubstr(first.host() + "/app: "));
   EXPECT_THAT(result.error, HasSubstr(second.host() + "/app: "));
+}
+
+// A layer that registries do not have: skopeo leaves it out, too.
+TEST_F(PullTest, WhatMayNotBeDistributedIsSkipped) {
+  layout("app", {1000, 2000});
+  std::string blobs = directory_ / "app/blobs/sha256/", index_file = directory_ / "app/index.json";
+  json::value index = json::parse(read_file(index_file));
+  json::object& entry = index.at("manifests").as_array().at(0).as_object();
+  std::string digest(entry.at("digest").as_string());
+  json::value manifest = json::parse(read_file(blobs + digest.substr(7)));
+  json::object& layer = manifest.at("layers").as_array().at(1).as_object();
+  layer["mediaType"] = "application/vnd.oci.image.layer.nondistributable.v1.tar+gzip";
+  layer["urls"] = json::array{"https://registry.invalid/layer"};
+  fs::remove(blobs + std::string(layer.at("digest").as_string()).substr(7));
+  std::string text = json::serialize(manifest);
+  write("app/blobs/sha256/" + sha256_hex(text), text);
+  entry["digest"] = "sha256:" + sha256_hex(text);
+  entry["size"] = text.size();
+  write("app/index.json", json::serialize(index));
+
+  Registry registry(directory_ / "registry");
+  registry.push(directory_ / "app", "app");
+  struct Skipped final : PullListener {
+    int count = 0;
+    void layer(const std::string&, LayerState state, int64_t, int64_t) override {
+      if (state == LayerState::skipped) ++count;
+    }
+  } skipped;
+  ImageResult result = store_.pull({{registry.host() + "/app", ""}}, skipped).at(0);
+  ASSERT_EQ(result.outcome, Outcome::pulled) << result.error;
+  EXPECT_EQ(skipped.count, 1);
+  EXPECT_EQ(store_.find(registry.host() + "/app")->layers.size(), 1U);
+  store_.load(open_file(directory_ / "app", O_RDONLY | O_DIRECTORY), "app", "loaded:1", &skipped);
+  EXPECT_EQ(skipped.count, 2);
+  EXPECT_EQ(content(*store_.find("loaded:1"), "last"), "app");
+  try {
+    store_.save({"loaded:1"}, ArchiveFormat::docker_archive,
+                open_file(directory_ / "out", O_WRONLY | O_CREAT, 0600));
+    ADD_FAILURE() << "saved what is not whole";
+  } catch (const Error& e) {
+    EXPECT_THAT(e.what(), HasSubstr("1 of 2 layers of loaded:1 may not be distributed"));
+  }
 }
 
 TEST_F(PullTest, AMirrorComesFirstAndTheRegistryAfterIt) {

@@ -84,6 +84,9 @@ std::string processes_and_namespaces(const std::string& root, const std::string&
     if (ended) continue;
     bool daemon = program.filename().string().starts_with("pcompose-") &&
                   holds(entry.path() / "environ", "PCOMPOSE_ROOT=" + root);
+    // It has no environment of ours.
+    daemon = daemon || (program.filename() == "fuse-overlayfs" &&
+                        holds(entry.path() / "cmdline", root + "/containers"));
     if (daemon) names.insert(pid + " " + program.filename().string());
     if (!daemon && !holds(entry.path() / "cgroup", tag)) continue;
     for (const char* kind : {"net", "mnt", "pid", "ipc", "uts", "cgroup"}) {

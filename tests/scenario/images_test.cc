@@ -1,7 +1,5 @@
 // Images that are hard to run.
-#include <cstdlib>
 #include <filesystem>
-#include <sys/mount.h>
 
 #include "base/error.h"
 #include "base/fd.h"
@@ -73,36 +71,6 @@ TEST_F(Images, DownTakesAlongWhatItIsAskedFor) {
   expect(0, {"down", "--rmi", "all"});
   EXPECT_FALSE(there());
   expect(0, {"system", "check"});
-}
-
-// overlayfs takes no overlay to write to: the container gets a copy of its image.
-TEST_F(Images, WhereOverlayCannotWriteTheImageIsCopied) {
-  for (const char* name : {"lower", "upper", "work", "root"})
-    ASSERT_TRUE(std::filesystem::create_directory(file(name)));
-  std::string options =
-      "lowerdir=" + file("lower") + ",upperdir=" + file("upper") + ",workdir=" + file("work");
-  ASSERT_EQ(::mount("overlay", file("root").c_str(), "overlay", 0, options.c_str()), 0);
-  std::string before = std::getenv("PCOMPOSE_ROOT");
-  ::setenv("PCOMPOSE_ROOT", file("root").c_str(), 1);
-  fixture::make_busybox_layout(file("box"));
-  expect(0, {"image", "load", "--name", "box", file("box")});
-  compose(
-      "services:\n  w:\n    image: box\n    init: true\n    command: sh -c 'ls -l /bin/ls | cut "
-      "-c1; echo x >> "
-      "/kept; cat /kept; exec sleep 60'\n");
-  expect(0, {"up", "-d"});
-  EXPECT_TRUE(eventually([&] { return lines("w").size() == 2; }));
-  expect(0, {"restart", "-t", "0"});
-  EXPECT_TRUE(eventually([&] { return lines("w").size() == 5; }));
-  EXPECT_EQ(lines("w"), (std::vector<std::string>{"l", "x", "l", "x", "x"}));
-  for (const auto& entry : std::filesystem::directory_iterator(file("root/log"))) {
-    std::string log = read_file(entry.path());
-    EXPECT_NE(log.find("overlayfs refuses to write to"), std::string::npos) << log;
-    EXPECT_NE(log.find("(overlay)"), std::string::npos) << log;
-  }
-  expect(0, {"down", "-t", "0"});
-  EXPECT_TRUE(eventually([&] { return ::umount2(file("root").c_str(), 0) == 0; }));
-  ::setenv("PCOMPOSE_ROOT", before.c_str(), 1);
 }
 
 }  // namespace

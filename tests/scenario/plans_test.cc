@@ -99,7 +99,7 @@ class PlansTest : public StackTest {
       if (service.command == kTrue) jobs_.insert(row.id);
       out.containers.push_back({row.id, row.service, row.number, row.name,
                                 compose::config_hash(service, project, ""), "i", row.status,
-                                row.exit_code, row.health, "", row.one_off});
+                                row.exit_code, row.health, "", row.one_off, row.mounted_images});
     }
     for (const auto& n : netns::NetworkStore(database, boot_id()).networks_of(project.name))
       out.networks.insert(n.name);

@@ -4,17 +4,13 @@
 #include <fcntl.h>
 #include <filesystem>
 #include <fstream>
-#include <net/if.h>
-#include <sched.h>
 #include <sstream>
-#include <sys/ioctl.h>
-#include <sys/mount.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/error.h"
 #include "base/fd.h"
 #include "tests/fixture/busybox_image.h"
+#include "tests/fixture/ordinary_user.h"
 
 namespace pcompose::test {
 
@@ -33,62 +29,11 @@ bool eventually(const std::function<bool()>& condition, std::chrono::millisecond
 
 namespace {
 
-void enter_host_of_its_own() {
-  if (::unshare(CLONE_NEWNS | CLONE_NEWNET) != 0) throw Error::from_errno("unshare");
-  ::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr);
-  ::mount("tmpfs", "/run", "tmpfs", 0, nullptr);
-  Fd socket(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
-  ifreq request{};
-  std::string("lo").copy(request.ifr_name, IFNAMSIZ - 1);
-  request.ifr_flags = IFF_UP;
-  ::ioctl(socket.get(), SIOCSIFFLAGS, &request);
-}
-
-// PCOMPOSE_TEST_ROOTLESS: everything that the test starts belongs to an ordinary user, who has a
-// range of subordinate ids ("range") or not even that ("single"). The test itself stays root, for
-// the census.
-constexpr uid_t kUser = 4711;
-
-bool rootless() { return ::getenv("PCOMPOSE_TEST_ROOTLESS") != nullptr; }
-
-void give_to_user(const std::string& path) {
-  if (rootless() && ::lchown(path.c_str(), kUser, kUser) != 0)
-    throw Error::from_errno("chown " + path);
-}
-
 std::string make_directory(const char* pattern) {
   std::string name = pattern;
   if (::mkdtemp(name.data()) == nullptr) throw Error::from_errno("mkdtemp");
-  give_to_user(name);
+  fixture::give_to_user(name);
   return name;
-}
-
-// The file as it is, with a line more, in this mount namespace.
-void add_line(const std::string& file, const std::string& line) {
-  std::string changed = "/run/" + fs::path(file).filename().string();
-  std::string before = fs::exists(file) ? read_file(file) : "";
-  if (!fs::exists(file)) std::ofstream{file};
-  std::ofstream(changed) << before << line << "\n";
-  fs::permissions(changed, fs::perms(0644));
-  if (::mount(changed.c_str(), file.c_str(), nullptr, MS_BIND, nullptr) != 0)
-    throw Error::from_errno("bind " + file);
-}
-
-void make_user() {
-  std::string id = std::to_string(kUser);
-  add_line("/etc/passwd", "pctest:x:" + id + ":" + id + "::/run/home:/bin/sh");
-  add_line("/etc/group", "pctest:x:" + id + ":");
-  if (::getenv("PCOMPOSE_TEST_ROOTLESS") == std::string_view("range")) {
-    for (const char* file : {"/etc/subuid", "/etc/subgid"}) add_line(file, "pctest:700000:65536");
-  }
-  for (const char* directory : {"/run/home", "/run/user"}) {
-    fs::create_directory(directory);
-    fs::permissions(directory, fs::perms(0700));
-    give_to_user(directory);
-  }
-  ::setenv("HOME", "/run/home", 1);
-  ::setenv("XDG_RUNTIME_DIR", "/run/user", 1);
-  ::chmod("/dev/net/tun", 0666);  // as udev leaves it
 }
 
 bool holder_is_there() {
@@ -99,30 +44,22 @@ bool holder_is_there() {
   return false;
 }
 
-std::vector<std::string> as_user(std::vector<std::string> command) {
-  if (!rootless()) return command;
-  std::string id = std::to_string(kUser);
-  command.insert(command.begin(),
-                 {"/usr/bin/setpriv", "--reuid", id, "--regid", id, "--clear-groups"});
-  return command;
-}
-
 }  // namespace
 
 void StackTest::SetUpTestSuite() {
   if (::geteuid() != 0) GTEST_SKIP() << "needs root";
-  enter_host_of_its_own();
-  if (rootless()) make_user();
+  fixture::enter_host_of_its_own();
+  if (fixture::is_rootless()) fixture::make_user();
   root_ = make_directory("/var/tmp/pcompose-root-XXXXXX");
   ::setenv("PCOMPOSE_ROOT", root_.c_str(), 1);
   std::string layout = root_ + "/layout";
   fixture::make_busybox_layout(layout, R"({"Cmd":["sh"]})");
-  Child load =
-      spawn({.argv = as_user({BIN "/pcompose", "image", "load", "--name", "busybox", layout}),
-             .environment = current_environment(),
-             .fds = {{0, 0}, {2, 1}, {2, 2}},
-             .session = Session::same,
-             .directory = ""});
+  Child load = spawn(
+      {.argv = fixture::as_user({BIN "/pcompose", "image", "load", "--name", "busybox", layout}),
+       .environment = current_environment(),
+       .fds = {{0, 0}, {2, 1}, {2, 2}},
+       .session = Session::same,
+       .directory = ""});
   ASSERT_EQ(load.wait().code(), 0);
 }
 
@@ -131,7 +68,8 @@ void StackTest::TearDownTestSuite() { fs::remove_all(root_); }
 void StackTest::SetUp() {
   if (::geteuid() != 0) GTEST_SKIP() << "needs root";
   directory_ = make_directory("/var/tmp/pcompose-case-XXXXXX");
-  if (rootless()) eventually([] { return !holder_is_there(); });  // that of the test before
+  if (fixture::is_rootless())
+    eventually([] { return !holder_is_there(); });  // that of the test before
   before_ = take_census(root_);
 }
 
@@ -148,6 +86,8 @@ void StackTest::TearDown() {
   fs::remove_all(root_ + "/log");
   fs::remove_all(directory_);
 }
+
+void StackTest::give_to_user(const std::string& path) { fixture::give_to_user(path); }
 
 void StackTest::write(const std::string& name, const std::string& text) {
   fs::create_directories(fs::path(file(name)).parent_path());
@@ -167,7 +107,7 @@ Child StackTest::start_pcompose(std::vector<std::string> args, const std::string
   Fd in = open_file(file(name + ".in"), O_RDONLY | O_CREAT, 0600);
   Fd out = open_file(file(name + ".out"), O_WRONLY | O_CREAT | O_TRUNC, 0600);
   Fd err = open_file(file(name + ".err"), O_WRONLY | O_CREAT | O_TRUNC, 0600);
-  return spawn({.argv = as_user(std::move(args)),
+  return spawn({.argv = fixture::as_user(std::move(args)),
                 .environment = current_environment(),
                 .fds = {{in.get(), 0}, {out.get(), 1}, {err.get(), 2}},
                 .session = Session::same,
@@ -219,7 +159,7 @@ std::vector<std::string> StackTest::lines(const std::string& service) {
   return out;
 }
 
-pid_t StackTest::process(const std::string& name) const {
+pid_t StackTest::process(const std::string& name, const std::string& root) {
   std::error_code gone;
   for (const auto& entry : fs::directory_iterator("/proc", gone)) {
     std::error_code ended;
@@ -227,7 +167,7 @@ pid_t StackTest::process(const std::string& name) const {
     if (ended || program.filename() != name) continue;
     std::ifstream status(entry.path() / "environ");
     std::string environment((std::istreambuf_iterator<char>(status)), {});
-    if (environment.find("PCOMPOSE_ROOT=" + root_) == std::string::npos) continue;
+    if (environment.find("PCOMPOSE_ROOT=" + root) == std::string::npos) continue;
     return static_cast<pid_t>(std::stoi(entry.path().filename().string()));
   }
   return 0;

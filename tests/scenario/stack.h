@@ -54,11 +54,15 @@ class StackTest : public testing::Test {
   // The lines that a service printed, without prefix.
   std::vector<std::string> lines(const std::string& service);
 
+  // The pid of a program that belongs to this root; 0 where none runs.
+  static pid_t process(const std::string& name, const std::string& root);
+  // Makes a file or directory the ordinary user's where the tests run as one.
+  static void give_to_user(const std::string& path);
+
   std::string directory_;
 
  private:
-  // The pid of a program of this project; 0 where none runs.
-  [[nodiscard]] pid_t process(const std::string& name) const;
+  [[nodiscard]] pid_t process(const std::string& name) const { return process(name, root_); }
 
   static std::string root_;
   Census before_;

@@ -5,6 +5,7 @@
 #include <gmock/gmock.h>
 
 #include "base/fd.h"
+#include "tests/fixture/image_builder.h"
 #include "tests/scenario/stack.h"
 
 namespace pcompose::test {
@@ -74,6 +75,33 @@ TEST_F(VolumesTest, AnImageIsMountedReadOnly) {
       "services:\n  w: {image: busybox, command: ls, pull_policy: never, volumes: [{type: image, "
       "source: no-such-image, target: /t}]}\n");
   EXPECT_NE(expect(1, {"up", "-d"}).err.find("no-such-image"), std::string::npos);
+}
+
+TEST_F(VolumesTest, AMountedImageIsInUseAndItsNewDigestIsNoticed) {
+  auto load = [&](const std::string& content) {
+    fixture::ImageParts parts;
+    parts.layers = {fixture::make_tar({{.path = "which", .content = content}})};
+    std::filesystem::remove_all(file("tools"));
+    fixture::write_layout(file("tools"), parts);
+    expect(0, {"image", "load", "--name", "tools:1", file("tools")});
+  };
+  auto which = [&] { return expect(0, {"exec", "-T", "w", "cat", "/t/which"}).out; };
+  load("old");
+  compose(
+      "services:\n  w: {image: busybox, command: sleep 1000, init: true, volumes: [{type: image, "
+      "source: 'tools:1', target: /t}]}\n");
+  expect(0, {"up", "-d"});
+  EXPECT_EQ(which(), "old");
+  expect(0, {"image", "prune", "-a", "-f"});
+  EXPECT_NE(expect(1, {"image", "rm", "tools:1"}).err.find("in use"), std::string::npos);
+  load("new");
+  expect(0, {"image", "prune", "-f"});  // the old one has no name any more
+  expect(0, {"restart", "-t", "0"});
+  EXPECT_EQ(which(), "old");  // the one that it was made with
+  expect(0, {"up", "-d"});
+  EXPECT_EQ(which(), "new");
+  expect(0, {"down", "-t", "0"});
+  expect(0, {"image", "rm", "tools:1"});
 }
 
 TEST_F(VolumesTest, WhatIsMountedBeneathABind) {

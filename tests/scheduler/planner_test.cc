@@ -35,7 +35,7 @@ class PlannerTest : public testing::Test {
   ObservedContainer container(const std::string& service, Status status, int number = 1) {
     return {"id",         service, number, "shop-" + service + "-" + std::to_string(number),
             "h",          "i",     status, 0,
-            Health::none, "",      false};
+            Health::none, "",      false,  {}};
   }
   void everything_runs() {
     observed_.networks = {"shop_default"};
@@ -50,6 +50,19 @@ class PlannerTest : public testing::Test {
   Observed observed_;
   UpOptions options_;
 };
+
+TEST_F(PlannerTest, AnImageThatIsMountedHasChanged) {
+  everything_runs();
+  desired_.mounted_images["web"] = {{"tools:1", "new"}};
+  std::string unknown = up();  // made before that was written down
+  EXPECT_EQ(unknown.find("of a volume changed"), std::string::npos) << unknown;
+  observed_.containers.back().mounted_images = {{"tools:1", "new"}};
+  EXPECT_EQ(up(), unknown);
+  observed_.containers.back().mounted_images = {{"tools:1", "old"}};
+  EXPECT_NE(up().find("create container shop-web-1 (image tools:1 of a volume changed)"),
+            std::string::npos)
+      << up();
+}
 
 TEST_F(PlannerTest, FromNothing) {
   EXPECT_EQ(up(),
