@@ -8,6 +8,7 @@
 #include "base/fd.h"
 #include "base/pidfd.h"
 #include "netns/endpoint_events.h"
+#include "netns/table_events.h"
 #include "scheduler/network_spec.h"
 #include "scheduler/supervisor.h"
 
@@ -218,9 +219,15 @@ Task<> Supervisor::watch_tables() {
   }
   for (;;) {
     co_await wait_readable(watch.get());
-    if (!netns::drain_table_events(watch.get(), context_.roots.tag)) continue;
+    auto events = netns::drain_table_events(watch.get(), context_.roots.tag);
+    if (!events.ours_went && !events.others_changed) continue;
     // Our own last `down` looks the same; then there is nothing to put back.
-    if (co_await networks_.repair()) spdlog::warn("somebody flushed our nftables table: put back");
+    try {
+      if (co_await networks_.repair())
+        spdlog::warn("somebody flushed our nftables table: put back");
+    } catch (const Error& e) {
+      spdlog::warn("after a change of the host's firewall: {}", e.what());
+    }
   }
 }
 
