@@ -79,6 +79,44 @@ TEST_F(PortsTest, AnEphemeralPortIsShown) {
   EXPECT_TRUE(eventually([&] { return ask(port) == "hello\n"; }));
 }
 
+TEST_F(PortsTest, AChangedPublicationTakesOverItsPort) {
+  auto published = [&](const std::string& port, int target) {
+    std::string number = std::to_string(target);
+    compose(
+        "services:\n  web:\n    image: busybox\n    stop_grace_period: 0s\n    command: nc -ll "
+        "-p " +
+        number + " -e echo hello " + number + "\n    ports: ['" + port + ":" + number + "']\n");
+    expect(0, {"up", "-d"});
+    EXPECT_TRUE(eventually([&] { return ask(18080) == "hello " + number + "\n"; })) << port;
+  };
+  published("127.0.0.1:18080", 80);
+  published("127.0.0.1:18080", 81);        // another target
+  published("18080", 81);                  // more addresses
+  published("127.0.0.1:18080", 82);        // fewer
+  published("127.0.0.1:18079-18080", 82);  // a range
+}
+
+TEST_F(PortsTest, ARefusedChangeLeavesThePortAsItWas) {
+  auto published = [&](const std::string& more) {
+    compose(
+        "services:\n  web:\n    image: busybox\n    stop_grace_period: 0s\n    command: nc -ll -p "
+        "80 "
+        "-e echo hello\n    ports: [" +
+        more + "]\n");
+  };
+  published("'18080:80'");
+  expect(0, {"up", "-d"});
+  Fd taken(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  sockaddr_in address = loopback(18081);
+  ASSERT_EQ(::bind(taken.get(), reinterpret_cast<sockaddr*>(&address), sizeof address), 0);
+  published("'127.0.0.1:18080:80', '127.0.0.1:18081:80'");
+  EXPECT_NE(expect(1, {"up", "-d"}).err.find("18081/tcp is in use"), std::string::npos);
+  EXPECT_TRUE(eventually([&] { return ask(18080) == "hello\n"; }));
+  taken.reset();
+  expect(0, {"up", "-d"});
+  EXPECT_TRUE(eventually([&] { return ask(18081) == "hello\n"; }));
+}
+
 TEST_F(PortsTest, ARecreatedContainerKeepsItsPort) {
   compose(kServer);
   expect(0, {"up", "-d"});
