@@ -88,10 +88,12 @@ Task<> Supervisor::leave_network(Replica& leaving) {
   // Only now: meanwhile another one may have come in its place.
   Replica* owner = leaving.shares_network() ? owner_of(leaving.service().network_mode) : &leaving;
   if (leaving.in_pod()) {
-    for (auto& [name, r] : replicas_) {
-      if (r->in_pod() && (r->is_up() || r->holds_network())) co_return;
-    }
-    co_return co_await pod_.release();
+    co_return co_await pod_.release([this] {
+      return std::ranges::any_of(replicas_, [](const auto& entry) {
+        const Replica& r = *entry.second;
+        return r.in_pod() && (r.is_up() || r.holds_network());
+      });
+    });
   }
   if (owner == nullptr || owner->is_up() || owner->is_parked()) co_return;
   for (auto& [name, r] : replicas_) {

@@ -154,6 +154,7 @@ void Supervisor::adopt() {
   }
   for (auto& p : inventory.processes) {
     if (p.name.starts_with("c/")) inherited[p.name.substr(2)].process = std::move(p);
+    if (p.name == PodInfra::kName) pod_.restore(std::move(p));
   }
   for (auto& row : store_.containers(context_.project)) {
     auto image = images_.by_id(row.image_id);
