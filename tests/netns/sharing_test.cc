@@ -3,6 +3,7 @@
 
 #include <gmock/gmock.h>
 
+#include "netns/endpoint_events.h"
 #include "netns/firewall.h"
 #include "netns/table_events.h"
 #include "tests/netns/networks_fixture.h"

@@ -96,6 +96,29 @@ TEST_F(PortsTest, AChangedPublicationTakesOverItsPort) {
   published("127.0.0.1:18079-18080", 82);  // a range
 }
 
+TEST_F(PortsTest, TheDefaultAddressMayBeLoopback) {
+  compose(
+      "services:\n  web:\n    image: busybox\n    command: nc -ll -p 80 -e echo hello\n    "
+      "stop_grace_period: 0s\n    ports: ['18080:80', '0.0.0.0:18082:80']\n");
+  auto reachable = [&] {
+    std::map<std::string, std::string> out;
+    auto list = json::parse(expect(0, {"endpoints", "--format", "json"}).out).as_array();
+    for (const auto& e : list)
+      out[std::string(e.at("HostIP").as_string()) + ":" +
+          std::to_string(e.at("HostPort").to_number<int>())] = e.at("Reachable").as_string();
+    return out;
+  };
+  ::setenv("PCOMPOSE_BIND", "127.0.0.1", 1);
+  Result up = pcompose({"up", "-d"});
+  ::unsetenv("PCOMPOSE_BIND");
+  EXPECT_EQ(up.code, 0) << up.err;
+  EXPECT_NE(up.err.find("Reachable from outside: web on 18082/tcp ("), std::string::npos) << up.err;
+  EXPECT_EQ(reachable(), (std::map<std::string, std::string>{{"127.0.0.1:18080", "host"},
+                                                             {"0.0.0.0:18082", "network"}}));
+  expect(0, {"up", "-d"});
+  EXPECT_EQ(reachable()["0.0.0.0:18080"], "network");
+}
+
 TEST_F(PortsTest, ARefusedChangeLeavesThePortAsItWas) {
   auto published = [&](const std::string& more) {
     compose(
