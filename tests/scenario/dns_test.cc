@@ -139,12 +139,14 @@ class DnsTest : public StackTest {
 TEST_F(DnsTest, NoQueryIsLostWhileFiftyServicesAreMadeAnewAndTheSupervisorIsKilledTwice) {
   Asker asker(space_of("asker"), kServices);
   Child up = start_pcompose(recreate(), "client");
+  pid_t killed = 0;
   for (int i = 0; i < 2; ++i) {
-    ::usleep(400000);
+    ::usleep(150000);  // into the work
     EXPECT_FALSE(up.pidfd().ended()) << "too late for the kill";
     pid_t pid = 0;
-    ASSERT_TRUE(eventually([&] { return (pid = supervisor()) != 0; }));
+    ASSERT_TRUE(eventually([&] { return (pid = supervisor()) != 0 && pid != killed; }));
     Pidfd::open(pid).send_signal(SIGKILL);
+    killed = pid;
   }
   ASSERT_TRUE(eventually([&] { return up.pidfd().ended(); }, std::chrono::seconds(60)));
   EXPECT_EQ(up.wait().code(), 0) << read_file(file("client.err"));
