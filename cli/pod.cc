@@ -90,10 +90,12 @@ json::object inspect_one(const Roots& roots, const std::string& name) {
                                    {"Target", fmt::format("{}/{}", p.target, p.protocol)}});
     }
   }
+  json::array shared{"ipc", "net", "uts"};
+  if (scheduler::stored_project(roots, name)->pod_pid) shared.push_back("pid");
   return {{"Name", name},
           {"State", state_of(views)},
           {"Hostname", name},
-          {"SharedNamespaces", json::array{"ipc", "net", "uts"}},
+          {"SharedNamespaces", std::move(shared)},
           {"NumContainers", views.size()},
           {"Containers", std::move(containers)},
           {"Ports", std::move(ports)}};

@@ -1,7 +1,7 @@
 # What a user runs goes to bin, what these start goes to libexec/pcompose (base/process.h, own_program()).
 # Targets of rooms that are not there yet are left out. Included last.
 set(user_programs pcompose pcompose-runtime)
-set(own_programs pcompose-supervisor pcompose-keeper pcompose-images pcompose-init pcompose-holder pcompose-unit pcompose-forwarder)
+set(own_programs pcompose-supervisor pcompose-keeper pcompose-images pcompose-init pcompose-holder pcompose-unit pcompose-forwarder pcompose-zone)
 
 # `cmake --build --preset release --target programs`: everything that runs, without the tests.
 add_custom_target(programs)

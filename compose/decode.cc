@@ -62,10 +62,26 @@ class Decoder {
       std::string path = below("x-pcompose", entry.key);
       if (entry.key != "pod") {
         diagnostics_.error(entry.origin, path, "is not known; 'pod: true' is");
+      } else if (entry.value.is(Kind::mapping)) {
+        project.pod = true;
+        pod(entry.value, path, project);
+      } else if (!entry.value.is(Kind::boolean)) {
+        diagnostics_.error(entry.origin, path, "must be true, false or a mapping, {pid: true} say");
+      } else {
+        project.pod = own->flag("pod");
+      }
+    }
+  }
+
+  void pod(const Node& node, const std::string& above, Project& project) {
+    for (const Entry& entry : node.entries) {
+      std::string path = below(above, entry.key);
+      if (entry.key != "pid") {
+        diagnostics_.error(entry.origin, path, "is not known; 'pid: true' is");
       } else if (!entry.value.is(Kind::boolean)) {
         diagnostics_.error(entry.origin, path, "must be true or false");
       } else {
-        project.pod = own->flag("pod");
+        project.pod_pid = node.flag("pid");
       }
     }
   }

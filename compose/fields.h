@@ -342,6 +342,7 @@ void fields(A& a, T& v) {
   a.field("models", v.models);
   a.field("lenient_limits", v.lenient_limits);
   a.field("pod", v.pod);
+  a.field("pod_pid", v.pod_pid);
   a.field("warnings", v.warnings);
 }
 

@@ -230,7 +230,8 @@ struct Project {
   std::map<std::string, Material> secrets, configs;
   std::map<std::string, LanguageModel> models;
   bool lenient_limits = false;  // --limits=warn: containers run where a limit cannot be kept
-  bool pod = false;  // x-pcompose: {pod: true}, or --pod: one network, ipc and uts namespace
+  bool pod = false;      // x-pcompose: {pod: true}, or --pod: one network, ipc and uts namespace
+  bool pod_pid = false;  // x-pcompose: {pod: {pid: true}}: one pid namespace, too
   // What secrets and configs take from the environment, by "secrets.KEY" or "configs.KEY". Not part
   // of the JSON: that is written to disk.
   TextMap from_environment;

@@ -16,10 +16,4 @@ void drain_endpoint_events(int watch);
 // For the network thread: after the rows were committed.
 void announce_endpoint_change(const Roots& roots);
 
-// A descriptor that becomes readable when nftables objects go: somebody may have flushed our table.
-// drain_table_events() reads it empty and says whether a table of that name went, or events were
-// lost.
-Fd watch_tables();
-bool drain_table_events(int watch, const std::string& table);
-
 }  // namespace pcompose::netns

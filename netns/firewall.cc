@@ -63,10 +63,26 @@ bool Firewall::table_exists() {
   return error == 0;
 }
 
+bool Firewall::is_whole() {
+  NetlinkBatch batch;
+  nfgenmsg header{NFPROTO_INET, NFNETLINK_V0, 0};
+  batch.begin(NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_GETRULE, NLM_F_DUMP, header);
+  batch.put_string(NFTA_RULE_TABLE, tag_);
+  auto empty = chains_with_rules();
+  int error = request(context_->socket.get(), batch, [&](uint16_t, std::span<const uint8_t> rule) {
+    for (const NetlinkAttribute& a : attributes(rule, sizeof(nfgenmsg))) {
+      if (a.type == NFTA_RULE_CHAIN) empty.erase(a.text());
+    }
+  });
+  if (error != 0) throw Error("read the nftables table " + tag_, error);
+  return empty.empty();
+}
+
 bool Firewall::ensure_table() {
-  // One transaction makes it, so a table that is there is whole.
-  if (table_exists()) return false;
-  require(render_table(tag_), "make the nftables table " + tag_);
+  bool there = table_exists();
+  if (there && is_whole()) return false;
+  std::string before = there ? "delete table inet " + tag_ + "\n" : "";
+  require(before + render_table(tag_), "make the nftables table " + tag_);
   return true;
 }
 

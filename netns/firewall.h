@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <set>
 #include <span>
 #include <string>
 #include <vector>
@@ -15,6 +16,8 @@ namespace pcompose::netns {
 
 // The whole table, empty.
 std::string render_table(const std::string& tag);
+// The chains of it that have rules.
+std::set<std::string> chains_with_rules();
 enum class Family : uint8_t { v4, v6 };
 // Links that must not forward to one another although we had to turn forwarding on: those the host
 // had at that moment.
@@ -33,10 +36,12 @@ class Firewall {
   Firewall(const Firewall&) = delete;
   Firewall& operator=(const Firewall&) = delete;
 
-  // Where the table is missing (first network, or somebody flushed the ruleset) makes it in one
-  // transaction. True where it did: everything that should be in it has to be added again. Throws
-  // Error.
+  // Where the table is missing, or somebody flushed its rules, makes it in one transaction. True
+  // where it did: everything that should be in it has to be added again. Throws Error.
   bool ensure_table();
+  // Whether no chain was emptied (nft flush table). Elements are not looked at: who takes those
+  // means it.
+  [[nodiscard]] bool is_whole();
   // Refuses to forward between these links. Repeated calls are fine.
   void add_foreign(Family family, std::span<const std::string> links);
   [[nodiscard]] bool table_exists();

@@ -36,6 +36,11 @@ void write_links(const std::string& file, const std::vector<std::string>& links)
   replace_file(file, text, 0600);
 }
 
+// Our own host ends may still be there: their namespaces are taken down by and by.
+bool has_our_prefix(const std::string& link) {
+  return link.starts_with("pc-") || link.starts_with("pcv-");
+}
+
 std::vector<std::string> links_without_loopback(Kernel& kernel) {
   std::vector<std::string> out;
   for (const auto& [name, index] : kernel.links()) {
@@ -66,9 +71,7 @@ void release_advertisements(const Roots& roots) {
 }
 
 bool is_our_link(const std::string& link, const std::vector<std::string>& ours) {
-  // Our own host ends may still be there: their namespaces are taken down by and by.
-  return link.starts_with("pc-") || link.starts_with("pcv-") ||
-         std::ranges::find(ours, link) != ours.end();
+  return has_our_prefix(link) || std::ranges::find(ours, link) != ours.end();
 }
 
 void release(const Roots& roots, Kernel& kernel, Family family,
@@ -91,6 +94,8 @@ std::vector<std::string> foreign_links(const Roots& roots, Kernel& kernel, Famil
   if (exists(file)) return read_links(file);
   if (read_sysctl(setting(family)) == "1") return {};
   auto links = links_without_loopback(kernel);
+  // Of networks with the other family only.
+  std::erase_if(links, has_our_prefix);
   write_links(file, links);
   return links;
 }

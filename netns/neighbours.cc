@@ -15,6 +15,7 @@
 #include "base/error.h"
 #include "base/process.h"
 #include "netns/netlink.h"
+#include "netns/zone/protocol.h"
 
 namespace pcompose::netns {
 namespace {
@@ -33,7 +34,10 @@ constexpr std::array<Chain, 4> kChains = {{
     {"ip6tables", "ufw6-user-forward", NFPROTO_IPV6, "/proc/net/ip6_tables_names"},
 }};
 
-// One rule of ours: "iptables DOCKER-USER -i pc-+".
+// firewalld's zone of target ACCEPT (firewalld.zones(5)).
+constexpr const char* kZone = "trusted";
+
+// One rule of ours: "iptables DOCKER-USER -i pc-+", or "firewalld trusted - pc-+".
 struct Rule {
   std::string program, chain, direction, link;
   [[nodiscard]] std::string line() const {
@@ -49,13 +53,10 @@ std::string program_path(const std::string& name) {
   return "";
 }
 
-// Its exit code; -1 where there is no such program. It prints nothing of use to us.
-int run(const std::string& program, std::vector<std::string> arguments) {
-  std::string path = program_path(program);
-  if (path.empty()) return -1;
-  arguments.insert(arguments.begin(), {path, "--wait", "5"});
+// Its exit code. It prints nothing of use to us.
+int run_quietly(std::vector<std::string> command) {
   Fd nothing = open_file("/dev/null", O_RDWR);
-  Child child = spawn({.argv = std::move(arguments),
+  Child child = spawn({.argv = std::move(command),
                        .environment = {"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C"},
                        .fds = {{nothing.get(), 0}, {nothing.get(), 1}, {nothing.get(), 2}},
                        .session = Session::same,
@@ -63,11 +64,23 @@ int run(const std::string& program, std::vector<std::string> arguments) {
   return child.wait().code();
 }
 
-bool has_nft_filter(uint8_t family) {
+// The same; -1 where there is no such program.
+int run(const std::string& program, std::vector<std::string> arguments) {
+  std::string path = program_path(program);
+  if (path.empty()) return -1;
+  arguments.insert(arguments.begin(), {path, "--wait", "5"});
+  return run_quietly(std::move(arguments));
+}
+
+int run_zone(const char* verb, const Rule& rule) {
+  return run_quietly({own_program("pcompose-zone"), verb, rule.chain, rule.link});
+}
+
+bool has_nft_table(uint8_t family, std::string_view name) {
   NetlinkBatch batch;
   nfgenmsg header{family, NFNETLINK_V0, 0};
   batch.begin(NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_GETTABLE, NLM_F_ACK, header);
-  batch.put_string(NFTA_TABLE_NAME, "filter");
+  batch.put_string(NFTA_TABLE_NAME, name);
   return send_batch(open_netlink(NETLINK_NETFILTER).get(), batch) == 0;
 }
 
@@ -78,7 +91,7 @@ bool has_legacy_filter(const char* list) {
 
 // Without a table "filter" there can be no such chain: no program has to be asked.
 bool may_exist(const Chain& chain) {
-  return has_nft_filter(chain.family) || has_legacy_filter(chain.legacy);
+  return has_nft_table(chain.family, "filter") || has_legacy_filter(chain.legacy);
 }
 
 std::vector<std::string> arguments_of(const char* verb, const Rule& rule, const std::string& tag) {
@@ -97,13 +110,29 @@ std::vector<Rule> recorded(const Roots& roots) {
   return out;
 }
 
-void record(const Roots& roots, const Rule& rule) {
-  std::string text;
-  for (const Rule& other : recorded(roots)) {
-    if (other.line() == rule.line()) return;
-    text += other.line() + "\n";
+void write_rules(const Roots& roots, const std::vector<Rule>& rules) {
+  if (rules.empty()) {
+    ::unlink(file_of(roots).c_str());
+    return;
   }
-  replace_file(file_of(roots), text + rule.line() + "\n", 0600);
+  std::string text;
+  for (const Rule& rule : rules) text += rule.line() + "\n";
+  replace_file(file_of(roots), text, 0600);
+}
+
+// True where it was not there.
+bool record(const Roots& roots, const Rule& rule) {
+  auto rules = recorded(roots);
+  if (std::ranges::find(rules, rule.line(), &Rule::line) != rules.end()) return false;
+  rules.push_back(rule);
+  write_rules(roots, rules);
+  return true;
+}
+
+void forget(const Roots& roots, const Rule& rule) {
+  auto rules = recorded(roots);
+  std::erase_if(rules, [&](const Rule& other) { return other.line() == rule.line(); });
+  write_rules(roots, rules);
 }
 
 void add(const Roots& roots, const Rule& rule) {
@@ -114,23 +143,51 @@ void add(const Roots& roots, const Rule& rule) {
       .hint("`" + rule.program + " -I " + rule.chain + "` says why");
 }
 
+// Its runtime configuration only: what is permanent is the administrator's.
+void add_to_zone(const Roots& roots, const std::string& link) {
+  if (!has_nft_table(NFPROTO_INET, kFirewalldTable)) return;
+  Rule rule{std::string(kFirewalldTable), kZone, "-", link};
+  bool fresh = record(roots, rule);
+  int code = run_zone("add", rule);
+  if (code == zone::kDone) return;
+  if (fresh) forget(roots, rule);
+  // In a zone by somebody's word, or what is left of a firewalld that was killed: nobody to ask.
+  if (code == zone::kHasOne || code == zone::kNobody) return;
+  throw Error("firewalld does not take " + link + " into its zone " + kZone)
+      .hint("`firewall-cmd --zone=" + std::string(kZone) + " --add-interface=" + link +
+            "` says why");
+}
+
 }  // namespace
 
-void accept_at_neighbours(const Roots& roots, const std::string& bridge) {
-  // All bridges whose names are ours at once: two rules, whatever their number.
-  std::string link = bridge.starts_with("pc-") ? "pc-+" : bridge;
+std::string link_at_neighbours(const std::string& bridge) {
+  return bridge.starts_with("pc-") ? "pc-+" : bridge;
+}
+
+void accept_at_neighbours(const Roots& roots, const std::string& link) {
   for (const Chain& chain : kChains) {
     if (!may_exist(chain) || run(chain.program, {"-n", "-L", chain.name}) != 0) continue;
     for (const char* direction : {"-i", "-o"}) {
       add(roots, {chain.program, chain.name, direction, link});
     }
   }
+  add_to_zone(roots, link);
+}
+
+bool is_left_to_others(std::string_view chain) {
+  return std::ranges::any_of(kChains, [&](const Chain& c) { return c.name == chain; });
 }
 
 void leave_neighbours(const Roots& roots) {
   auto rules = recorded(roots);
   if (rules.empty()) return;
-  for (const Rule& rule : rules) run(rule.program, arguments_of("-D", rule, roots.tag));
+  for (const Rule& rule : rules) {
+    if (rule.program == kFirewalldTable) {
+      run_zone("remove", rule);
+    } else {
+      run(rule.program, arguments_of("-D", rule, roots.tag));
+    }
+  }
   ::unlink(file_of(roots).c_str());
 }
 

@@ -184,8 +184,7 @@ void NetworkWorker::install(const NetworkRow& row) {
   BridgeSpec bridge{row.bridge,  row.subnet,   row.gateway,    row.ipv4,
                     row.subnet6, row.gateway6, row.options.mtu};
   kernel_.ensure_bridge(bridge);
-  // Asking programs takes milliseconds: once for each network in this process's life.
-  if (accepted_.insert(row.bridge).second) accept_at_neighbours(roots_, row.bridge);
+  accept_once(row.bridge);
 }
 
 void NetworkWorker::allow_forwarding(Family family) {
@@ -214,13 +213,23 @@ bool NetworkWorker::repair() {
   auto rows = store_.networks();
   bool used = std::ranges::any_of(
       rows, [&](const NetworkRow& row) { return kernel_.link_exists(row.bridge); });
-  if (!used || !firewall_.ensure_table()) return false;
-  fill_table();
-  accepted_.clear();  // the others' rules went, too
+  if (!used) return false;
+  bool flushed = firewall_.ensure_table();
+  if (flushed) fill_table();
+  accepted_.clear();  // the others' rules went, too, or others have come
   for (const NetworkRow& row : rows) {
-    if (kernel_.link_exists(row.bridge)) accept_at_neighbours(roots_, row.bridge);
+    if (kernel_.link_exists(row.bridge)) accept_once(row.bridge);
   }
-  return true;
+  return flushed;
+}
+
+// Asking programs takes milliseconds: once for each name that they are told, in this process's
+// life.
+void NetworkWorker::accept_once(const std::string& bridge) {
+  std::string link = link_at_neighbours(bridge);
+  if (accepted_.contains(link)) return;
+  accept_at_neighbours(roots_, link);
+  accepted_.insert(link);
 }
 
 void NetworkWorker::remove_from_kernel(const std::vector<NetworkRow>& rows,

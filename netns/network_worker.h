@@ -48,6 +48,7 @@ class NetworkWorker {
   bool is_up(const NetworkRow& row);
   void install(const NetworkRow& row);
   void allow_forwarding(Family family);
+  void accept_once(const std::string& bridge);
   void ensure_table();
   void fill_table();
   void forget_table();

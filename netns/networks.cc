@@ -2,8 +2,8 @@
 
 #include <sched.h>
 
-#include "netns/endpoint_events.h"
 #include "netns/network_worker.h"
+#include "netns/table_events.h"
 
 namespace pcompose::netns {
 

@@ -131,7 +131,8 @@ class Networks {
 
   // watch_tables() in the namespace of the bridges.
   Task<Fd> watch_tables();
-  // Puts the table back where somebody flushed it. True where that was needed.
+  // Puts the table back where somebody flushed it, and has other firewalls let us through that have
+  // come or forgot us. True where the table was put back.
   Task<bool> repair();
 
   // All or nothing each: a failure closes the namespace and removes the rows. Throws Error.

@@ -1,6 +1,7 @@
 // The texts of firewall.h: pure.
 #include <algorithm>
 #include <cctype>
+#include <sstream>
 
 #include <fmt/format.h>
 
@@ -127,6 +128,15 @@ std::string port_elements(const std::string& tag, Change change, std::string_vie
 }
 
 }  // namespace
+
+std::set<std::string> chains_with_rules() {
+  std::set<std::string> out;
+  std::istringstream words(kChains);
+  for (std::string word; words >> word;) {
+    if (word == "chain" && words >> word) out.insert(word);
+  }
+  return out;
+}
 
 std::string render_table(const std::string& tag) {
   return fmt::format("table {} {{{}{}}}\n", table(tag), kMapsAndSets, kChains);

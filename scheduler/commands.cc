@@ -166,8 +166,17 @@ Task<> Supervisor::reserve_ports(const Plan& plan, netns::Conflict conflict,
     auto existing = replicas_.find(start->replica.name);
     auto service = described(start->replica);
     if (!service && existing == replicas_.end()) continue;
-    auto moved = co_await ports_.reserve(
-        start->replica.name, service ? *service : existing->second->service(), conflict);
+    Replica* before = existing == replicas_.end() ? nullptr : existing->second.get();
+    const compose::Service& wanted = service ? *service : before->service();
+    std::vector<MovedPort> moved;
+    try {
+      moved = co_await ports_.reserve(start->replica.name, wanted, conflict, [&](const auto& port) {
+        if (before != nullptr) before->unsplice(port);
+      });
+    } catch (const Error&) {
+      if (before != nullptr && before->is_up()) tasks_.spawn(before->splice_ports());
+      throw;
+    }
     for (const MovedPort& m : moved) {
       progress.line({{"warning", fmt::format("port {} is in use: {} is published on {} instead",
                                              m.wanted, m.container, m.taken)}});
@@ -274,7 +283,10 @@ Task<> Supervisor::bring_up(const json::object& request, ProgressSink& progress,
     check_runtimes(model_);
     if (model_.pod) {
       check_pod(model_, image_ports());
-      for (auto& [name, service] : model_.services) service.network_mode = "pod";
+      for (auto& [name, service] : model_.services) {
+        service.network_mode = "pod";
+        if (model_.pod_pid && service.pid.empty()) service.pid = "pod";
+      }
       wanted = model_;
     }
     Observed observed = co_await observe();

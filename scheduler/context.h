@@ -36,7 +36,7 @@ struct SharedNetwork {
   Fd space;
   std::string hostname;  // "" = one's own
   std::vector<netns::EndpointRow> endpoints;
-  Fd ipc = {}, uts = {};  // of a pod
+  Fd ipc = {}, uts = {}, pid = {};  // of a pod
 };
 
 class Replica;

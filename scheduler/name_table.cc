@@ -1,5 +1,7 @@
 #include "scheduler/name_table.h"
 
+#include "netns/endpoint_names.h"
+
 namespace pcompose::scheduler {
 namespace {
 
@@ -38,13 +40,21 @@ void NameTable::rebuild(const std::vector<netns::EndpointRow>& endpoints,
   for (const auto& e : endpoints) {
     auto& scope = scopes_[e.container.substr(0, 12)];
     scope.insert(e.is_default ? scope.begin() : scope.end(), e.network);
-    if (hidden.contains(e.container)) continue;
     Network& network = networks_[e.network];
-    for (const std::string& name : e.names)
-      add(network.names[name], e, unhealthy.contains(e.container));
+    for (const std::string& name : e.names) {
+      netns::Found& found = network.names[name];
+      if (!hidden.contains(e.container)) add(found, e, unhealthy.contains(e.container));
+    }
+    if (hidden.contains(e.container)) continue;
     if (e.address) network.addresses[*e.address] = e.replica;
     if (e.address6) network.addresses[*e.address6] = e.replica;
   }
+}
+
+void NameTable::know(const std::string& network, const std::vector<std::string>& names) {
+  auto found = networks_.find(network);
+  if (found == networks_.end()) return;
+  for (const std::string& name : netns::lower_case(names)) found->second.names.try_emplace(name);
 }
 
 std::optional<netns::Found> NameTable::find_host(const std::string& scope) {

@@ -15,10 +15,15 @@ namespace pcompose::scheduler {
 class NameTable final : public netns::Names {
  public:
   // Replaces everything. `hidden`: containers that do not run (yet): they look up, but are not
-  // found. `unhealthy` ones are found last.
+  // found: their names have no address, as long as nobody else has them. `unhealthy` ones are found
+  // last.
   void rebuild(const std::vector<netns::EndpointRow>& endpoints,
                const std::vector<netns::NetworkRow>& networks, const std::set<std::string>& hidden,
                const std::set<std::string>& unhealthy = {});
+
+  // Names of this network, in any letter case, that may have no address just now: nobody upstream
+  // is asked for them. After rebuild().
+  void know(const std::string& network, const std::vector<std::string>& names);
 
   // Something changed: `bring` is called before the next answer, to rebuild(). Thousands may change
   // between two questions.

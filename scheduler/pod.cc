@@ -9,7 +9,10 @@
 namespace pcompose::scheduler {
 
 Pod::Pod(Context& context)
-    : context_(context), id_(pod_id(context.roots, context.project)), making_(context.executor) {}
+    : context_(context),
+      id_(pod_id(context.roots, context.project)),
+      making_(context.executor),
+      infra_(context) {}
 
 const std::vector<Pod::Slot>& Pod::slots() {
   static const std::vector<Slot> kSlots = {{"net", &Pod::network_},
@@ -64,12 +67,16 @@ Task<SharedNetwork> Pod::share() {
       if (e.container == id_) endpoints_.push_back(std::move(e));
     }
   }
-  co_return SharedNetwork{network_.duplicate(), context_.project, endpoints_, ipc_.duplicate(),
-                          uts_.duplicate()};
+  SharedNetwork out{network_.duplicate(), context_.project, endpoints_, ipc_.duplicate(),
+                    uts_.duplicate()};
+  if (context_.model->pod_pid) out.pid = co_await infra_.pid_namespace(out);
+  co_return out;
 }
 
-Task<> Pod::release() {
-  if (!network_) co_return;
+Task<> Pod::release(std::function<bool()> is_used) {
+  auto inside = co_await making_.enter();
+  if (!network_ || is_used()) co_return;
+  co_await infra_.stop();
   co_await context_.dns->stop(scope());
   for (const Slot& slot : slots()) {
     context_.keeper->drop(std::string("pod/") + slot.what);
@@ -91,6 +98,7 @@ void Pod::hand_to_keeper() {
     const Fd& fd = this->*slot.fd;
     if (fd) context_.keeper->store(std::string("pod/") + slot.what, fd.get());
   }
+  infra_.hand_to_keeper();
 }
 
 void Pod::serve_dns() {

@@ -1,15 +1,18 @@
 // The pod of a project: one network, ipc and uts namespace for all its containers.
 #pragma once
 
+#include <functional>
 #include <string>
 #include <vector>
 
 #include "scheduler/context.h"
 #include "scheduler/one_at_a_time.h"
+#include "scheduler/pod_infra.h"
 
 namespace pcompose::scheduler {
 
-// The namespaces live by descriptors that the keeper holds, so the pod has no process of its own.
+// The namespaces live by descriptors that the keeper holds, so the pod has no process of its own,
+// unless it shares the pid namespace, too.
 // On the supervisor's loop.
 class Pod {
  public:
@@ -18,10 +21,11 @@ class Pod {
   // Makes the namespaces where there are none, on all networks of the project's services. Throws
   // Error.
   Task<SharedNetwork> share();
-  // All containers are down.
-  Task<> release();
+  // All containers are down, unless `is_used` says that one has come meanwhile.
+  Task<> release(std::function<bool()> is_used);
   // From the keeper: "pod/<what>".
   void restore(const std::string& what, Fd fd);
+  void restore(engine::KeptProcess infra) { infra_.restore(std::move(infra)); }
   void hand_to_keeper();
   // Answers its name queries from now on.
   void serve_dns();
@@ -44,6 +48,7 @@ class Pod {
   Context& context_;
   std::string id_;
   OneAtATime making_;
+  PodInfra infra_;
   Fd network_, ipc_, uts_, dns_udp_, dns_tcp_;
   std::vector<netns::EndpointRow> endpoints_;
 };

@@ -2,6 +2,7 @@
 // exists.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <string>
 #include <vector>
@@ -23,11 +24,15 @@ class PortBook {
  public:
   explicit PortBook(Context& context) : context_(context) {}
 
-  // Reserves what the container's service publishes and the book does not hold yet. Throws Error
-  // with the place of the port in the file; then nothing new is held. Returns what was moved, where
-  // `conflict` allows that.
+  // Called for each port that has to go before another can be had: who splices it must let go.
+  using LetGo = std::function<void(const netns::ReservedPort&)>;
+
+  // Reserves what the container's service publishes and the book does not hold yet. What the same
+  // container holds and publishes no more makes room: 8080:80 becomes 8080:81 or 127.0.0.1:8080:80.
+  // Throws Error with the place of the port in the file; then what was held before is held again,
+  // and nothing else. Returns what was moved, where `conflict` allows that.
   Task<std::vector<MovedPort>> reserve(std::string container_name, const compose::Service& service,
-                                       netns::Conflict conflict);
+                                       netns::Conflict conflict, LetGo let_go);
   // The reserved host port; the written one where the book does not know it.
   [[nodiscard]] uint16_t port_of(const std::string& container_name,
                                  const compose::Port& port) const;
@@ -46,11 +51,24 @@ class PortBook {
   static std::string key_of(const std::string& container_name, const compose::Port& port);
 
   using Sockets = std::vector<netns::ReservedPort>;  // one, or one of each family
+  using Held = std::map<std::string, Sockets>;
   Task<Sockets> reserve_one(const compose::Port& port, netns::Conflict conflict);
+  // The same after others made room: their sockets' last copy, the keeper's, goes a moment later.
+  Task<Sockets> reserve_soon(const compose::Port& port, netns::Conflict conflict);
+  // One more reservation; what makes room for it goes to `aside`.
+  Task<Sockets> take(const std::string& container_name, const compose::Service& service,
+                     const compose::Port& port, netns::Conflict conflict, Held& aside,
+                     const LetGo& let_go);
+  // What the container publishes no more and `port` is in the way of, by key.
+  [[nodiscard]] std::vector<std::string> in_the_way(const std::string& container_name,
+                                                    const compose::Service& service,
+                                                    const compose::Port& port) const;
+  Task<> put_back(Held aside);
+  void drop(const std::string& key, const Sockets& sockets);
   void keep(const std::string& key, const Sockets& sockets);
 
   Context& context_;
-  std::map<std::string, Sockets> held_;
+  Held held_;
 };
 
 }  // namespace pcompose::scheduler

@@ -110,6 +110,8 @@ class Replica {
   }
   // Has the forwarder splice what it splices already: for one that was started again.
   Task<> splice_ports();
+  // Another container will have this port.
+  void unsplice(const netns::ReservedPort& port) const;
   // On or off a further network while it runs. Throw Error.
   Task<> connect(netns::Attachment attachment);
   Task<> disconnect(const std::string& network);

@@ -23,7 +23,8 @@ std::vector<compose::ServiceNetwork> by_priority(const compose::Service& service
   return out;
 }
 
-std::string splice_key(const ContainerRow& row, const netns::PortRow& port) {
+// A port as it is reserved, or as it is published.
+std::string splice_key(const ContainerRow& row, const auto& port) {
   return row.short_id() + "/" + netns::port_text(port.host, port.port, port.protocol) +
          (port.host.v6() != nullptr ? "/6" : "");
 }
@@ -199,6 +200,10 @@ Task<> Replica::splice_ports() {
     Fd socket(context_.socket_of(row_, port));
     if (socket) context_.forwarder->add(splice_key(row_, port), port, socket);
   }
+}
+
+void Replica::unsplice(const netns::ReservedPort& port) const {
+  context_.forwarder->remove(splice_key(row_, port));
 }
 
 Task<> Replica::connect(netns::Attachment attachment) {

@@ -65,6 +65,8 @@ engine::ContainerSpec Replica::describe() {
   if (!shared_.hostname.empty()) spec.hostname = shared_.hostname;
   if (shared_.ipc) spec.linux.namespaces.emplace_back(CLONE_NEWIPC, shared_.ipc.get());
   if (shared_.uts) spec.linux.namespaces.emplace_back(CLONE_NEWUTS, shared_.uts.get());
+  if (shared_.pid && service_.pid == "pod")
+    spec.linux.namespaces.emplace_back(CLONE_NEWPID, shared_.pid.get());
   apply_rights(service_, spec);
   add_endpoint_sysctls(spec);
   device_edits_ = cdi_edits_of(service_);

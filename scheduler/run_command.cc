@@ -43,6 +43,7 @@ Task<> Supervisor::run_one_off(const json::object& request, ProgressSink& progre
   try {
     co_await bring_up(request, progress, [&](const Desired& desired, const Observed& observed) {
       if (model_.pod) one_off_->service.network_mode = "pod";
+      if (model_.pod_pid && one_off_->service.pid.empty()) one_off_->service.pid = "pod";
       options.service = one_off_->service;
       // A repeated command: the container is there, and nobody is attached to it yet.
       auto existing = replicas_.find(name);

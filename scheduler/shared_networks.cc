@@ -8,6 +8,7 @@
 #include "base/fd.h"
 #include "base/pidfd.h"
 #include "netns/endpoint_events.h"
+#include "netns/table_events.h"
 #include "scheduler/network_spec.h"
 #include "scheduler/supervisor.h"
 
@@ -87,10 +88,12 @@ Task<> Supervisor::leave_network(Replica& leaving) {
   // Only now: meanwhile another one may have come in its place.
   Replica* owner = leaving.shares_network() ? owner_of(leaving.service().network_mode) : &leaving;
   if (leaving.in_pod()) {
-    for (auto& [name, r] : replicas_) {
-      if (r->in_pod() && (r->is_up() || r->holds_network())) co_return;
-    }
-    co_return co_await pod_.release();
+    co_return co_await pod_.release([this] {
+      return std::ranges::any_of(replicas_, [](const auto& entry) {
+        const Replica& r = *entry.second;
+        return r.in_pod() && (r.is_up() || r.holds_network());
+      });
+    });
   }
   if (owner == nullptr || owner->is_up() || owner->is_parked()) co_return;
   for (auto& [name, r] : replicas_) {
@@ -218,9 +221,15 @@ Task<> Supervisor::watch_tables() {
   }
   for (;;) {
     co_await wait_readable(watch.get());
-    if (!netns::drain_table_events(watch.get(), context_.roots.tag)) continue;
+    auto events = netns::drain_table_events(watch.get(), context_.roots.tag);
+    if (!events.ours_went && !events.others_changed) continue;
     // Our own last `down` looks the same; then there is nothing to put back.
-    if (co_await networks_.repair()) spdlog::warn("somebody flushed our nftables table: put back");
+    try {
+      if (co_await networks_.repair())
+        spdlog::warn("somebody flushed our nftables table: put back");
+    } catch (const Error& e) {
+      spdlog::warn("after a change of the host's firewall: {}", e.what());
+    }
   }
 }
 

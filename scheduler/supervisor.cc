@@ -154,6 +154,7 @@ void Supervisor::adopt() {
   }
   for (auto& p : inventory.processes) {
     if (p.name.starts_with("c/")) inherited[p.name.substr(2)].process = std::move(p);
+    if (p.name == PodInfra::kName) pod_.restore(std::move(p));
   }
   for (auto& row : store_.containers(context_.project)) {
     auto image = images_.by_id(row.image_id);
@@ -218,6 +219,24 @@ void Supervisor::rebuild_names() {
     if (!fresh.contains(e.container)) all.push_back(e);
   }
   names_.rebuild(all, known_networks_, hidden, unhealthy);
+  know_services();
+}
+
+// One that is just made anew, or has not started yet, is no stranger: an upstream server would deny
+// it, and clients remember that.
+void Supervisor::know_services() {
+  std::map<std::string, std::string> ids;  // of networks, by name
+  for (const auto& n : known_networks_) ids[n.name] = n.id;
+  for (const auto& [name, service] : model_.services) {
+    for (const auto& n : service.networks) {
+      auto network = model_.networks.find(n.network);
+      if (service.scale == 0 || network == model_.networks.end()) continue;
+      std::vector<std::string> names = n.aliases;
+      names.push_back(name);
+      if (!service.container_name.empty()) names.push_back(service.container_name);
+      names_.know(ids[network->second.name], names);
+    }
+  }
 }
 
 // The keeper is our parent in spirit only: when it dies, the containers run on, and so do we.

@@ -82,6 +82,7 @@ class Supervisor final : public Runtime {
   void replace_keeper();
   Task<> refresh_names();
   void rebuild_names();
+  void know_services();
   Task<> wait_until_idle();
   [[nodiscard]] bool anything_up() const;
   bool may_end();

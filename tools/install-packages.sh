@@ -31,6 +31,11 @@ for step in "update" "install --no-install-recommends --yes $missing"; do
   apt-get --quiet --quiet -o Dpkg::Use-Pty=0 $step < /dev/null > "$log" 2>&1 ||
     { cat "$log" >&2; echo "install-packages: apt-get ${step%% *} failed; see above which package" >&2; exit 1; }
 done
-case " $missing " in *' docker-registry '*)
-  if [ -d /run/systemd/system ]; then systemctl --quiet disable docker-registry.service; fi ;;
-esac
+[ -d /run/systemd/system ] || exit 0
+for package in $missing; do
+  case $package in
+    docker-registry) systemctl --quiet disable docker-registry.service ;;
+    docker.io) systemctl --quiet disable docker.service docker.socket containerd.service ;;
+    firewalld) systemctl --quiet disable firewalld.service ;;
+  esac
+done

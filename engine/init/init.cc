@@ -1,5 +1,6 @@
 // pcompose-init: PID 1 of a container with `init: true`. Starts the program, forwards signals to
-// it, reaps what is left by its descendants, and ends with its status.
+// it, reaps what is left by its descendants, and ends with its status. `--pause`: of a pod's pid
+// namespace, without a program.
 #include <errno.h>
 #include <signal.h>
 #include <string.h>
@@ -35,9 +36,24 @@ sigset_t forwarded_signals() {
   _exit(error == ENOENT ? 127 : 126);
 }
 
+// Everybody in the namespace ends with us, by the kernel (pid_namespaces(7)).
+int pause_and_reap() {
+  sigset_t set;
+  sigemptyset(&set);
+  const int heard[] = {SIGCHLD, SIGTERM, SIGINT};
+  for (int s : heard) sigaddset(&set, s);
+  sigprocmask(SIG_SETMASK, &set, nullptr);
+  for (;;) {
+    int signal_number = sigwaitinfo(&set, nullptr);
+    if (signal_number == SIGTERM || signal_number == SIGINT) return 0;
+    while (waitpid(-1, nullptr, WNOHANG) > 0) continue;
+  }
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
+  if (argc == 2 && strcmp(argv[1], "--pause") == 0) return pause_and_reap();
   char** program = argv + 1;
   if (argc > 1 && strcmp(argv[1], "--") == 0) ++program;
   if (*program == nullptr) return 2;

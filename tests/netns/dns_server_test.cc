@@ -16,6 +16,7 @@
 #include <gtest/gtest.h>
 
 #include "base/error.h"
+#include "base/process.h"
 #include "netns/dns_message.h"
 #include "netns/dns_wire.h"
 #include "netns/kernel.h"
@@ -263,6 +264,31 @@ TEST_F(DnsServerTest, AContainerMayServeNamesItself) {
   EchoServer own(space_.fd.get(), 53, "own");  // 0.0.0.0 and ::, both protocols
   EXPECT_EQ(header_of(ask_udp("web")).answers, 1);
   EXPECT_EQ(udp_ask(space_.fd.get(), "127.0.0.1", 53, "x"), "own 127.0.0.1");
+}
+
+TEST_F(DnsServerTest, DnsmasqRunsBesideIt) {
+  constexpr const char* kDnsmasq = "/usr/sbin/dnsmasq";
+  if (::access(kDnsmasq, X_OK) != 0) GTEST_SKIP() << "needs dnsmasq";
+  know(names_, {{"web", many(1)}});
+  std::optional<Child> dnsmasq;
+  in_namespace(space_.fd.get(), [&] {
+    dnsmasq.emplace(
+        spawn({.argv = {kDnsmasq, "--keep-in-foreground", "--conf-file=/dev/null", "--no-resolv",
+                        "--no-hosts", "--user=root", "--pid-file=", "--address=/box/192.0.2.44"},
+               .environment = current_environment(),
+               .fds = {{2, 1}, {2, 2}},
+               .session = Session::same,
+               .directory = "/"}));
+  });
+  auto its_answer = [&] {
+    Bytes message = question("box", DnsType::a);
+    std::string text(message.begin(), message.end());
+    return udp_ask(space_.fd.get(), "127.0.0.1", 53, text, std::chrono::milliseconds(200));
+  };
+  std::string address("\xc0\x00\x02\x2c", 4);
+  for (int i = 0; i < 50 && !its_answer().ends_with(address); ++i) ::usleep(20000);
+  EXPECT_TRUE(its_answer().ends_with(address));
+  EXPECT_EQ(header_of(ask_udp("web")).answers, 1);
 }
 
 TEST_F(DnsServerTest, LongAnswersComeByTcp) {

@@ -5,6 +5,7 @@
 
 #include "netns/endpoint_events.h"
 #include "netns/firewall.h"
+#include "netns/table_events.h"
 #include "tests/netns/networks_fixture.h"
 
 namespace pcompose::netns {
@@ -78,10 +79,10 @@ TEST_F(SharingTest, AFlushIsHeardAndPutRight) {
   ReplicaNet a = make(of_project("shop", "a"));
   EchoServer server(a.namespace_fd.get(), 80, "a");
   loop_.wait(networks_.publish({published("a", "", 8080)}));
-  EXPECT_FALSE(drain_table_events(watch.get(), roots_.tag));
+  EXPECT_FALSE(drain_table_events(watch.get(), roots_.tag).ours_went);
   Firewall(roots_.tag).remove_table();
   EXPECT_TRUE(readable(watch, 1000));
-  EXPECT_FALSE(drain_table_events(watch.get(), "another"));
+  EXPECT_FALSE(drain_table_events(watch.get(), "another").ours_went);
   EXPECT_TRUE(loop_.wait(networks_.repair()));
   EXPECT_FALSE(loop_.wait(networks_.repair())) << "once";
   EXPECT_EQ(tcp_ask(-1, "127.0.0.1", 8080), "a 10.112.0.1");

@@ -79,6 +79,67 @@ TEST_F(PortsTest, AnEphemeralPortIsShown) {
   EXPECT_TRUE(eventually([&] { return ask(port) == "hello\n"; }));
 }
 
+TEST_F(PortsTest, AChangedPublicationTakesOverItsPort) {
+  auto published = [&](const std::string& port, int target) {
+    std::string number = std::to_string(target);
+    compose(
+        "services:\n  web:\n    image: busybox\n    stop_grace_period: 0s\n    command: nc -ll "
+        "-p " +
+        number + " -e echo hello " + number + "\n    ports: ['" + port + ":" + number + "']\n");
+    expect(0, {"up", "-d"});
+    EXPECT_TRUE(eventually([&] { return ask(18080) == "hello " + number + "\n"; })) << port;
+  };
+  published("127.0.0.1:18080", 80);
+  published("127.0.0.1:18080", 81);        // another target
+  published("18080", 81);                  // more addresses
+  published("127.0.0.1:18080", 82);        // fewer
+  published("127.0.0.1:18079-18080", 82);  // a range
+}
+
+TEST_F(PortsTest, TheDefaultAddressMayBeLoopback) {
+  compose(
+      "services:\n  web:\n    image: busybox\n    command: nc -ll -p 80 -e echo hello\n    "
+      "stop_grace_period: 0s\n    ports: ['18080:80', '0.0.0.0:18082:80']\n");
+  auto reachable = [&] {
+    std::map<std::string, std::string> out;
+    auto list = json::parse(expect(0, {"endpoints", "--format", "json"}).out).as_array();
+    for (const auto& e : list)
+      out[std::string(e.at("HostIP").as_string()) + ":" +
+          std::to_string(e.at("HostPort").to_number<int>())] = e.at("Reachable").as_string();
+    return out;
+  };
+  ::setenv("PCOMPOSE_BIND", "127.0.0.1", 1);
+  Result up = pcompose({"up", "-d"});
+  ::unsetenv("PCOMPOSE_BIND");
+  EXPECT_EQ(up.code, 0) << up.err;
+  EXPECT_NE(up.err.find("Reachable from outside: web on 18082/tcp ("), std::string::npos) << up.err;
+  EXPECT_EQ(reachable(), (std::map<std::string, std::string>{{"127.0.0.1:18080", "host"},
+                                                             {"0.0.0.0:18082", "network"}}));
+  expect(0, {"up", "-d"});
+  EXPECT_EQ(reachable()["0.0.0.0:18080"], "network");
+}
+
+TEST_F(PortsTest, ARefusedChangeLeavesThePortAsItWas) {
+  auto published = [&](const std::string& more) {
+    compose(
+        "services:\n  web:\n    image: busybox\n    stop_grace_period: 0s\n    command: nc -ll -p "
+        "80 "
+        "-e echo hello\n    ports: [" +
+        more + "]\n");
+  };
+  published("'18080:80'");
+  expect(0, {"up", "-d"});
+  Fd taken(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  sockaddr_in address = loopback(18081);
+  ASSERT_EQ(::bind(taken.get(), reinterpret_cast<sockaddr*>(&address), sizeof address), 0);
+  published("'127.0.0.1:18080:80', '127.0.0.1:18081:80'");
+  EXPECT_NE(expect(1, {"up", "-d"}).err.find("18081/tcp is in use"), std::string::npos);
+  EXPECT_TRUE(eventually([&] { return ask(18080) == "hello\n"; }));
+  taken.reset();
+  expect(0, {"up", "-d"});
+  EXPECT_TRUE(eventually([&] { return ask(18081) == "hello\n"; }));
+}
+
 TEST_F(PortsTest, ARecreatedContainerKeepsItsPort) {
   compose(kServer);
   expect(0, {"up", "-d"});

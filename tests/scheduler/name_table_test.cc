@@ -48,6 +48,15 @@ TEST_F(NameTableTest, WhatDoesNotRunYetMayAskButIsNotFound) {
   EXPECT_EQ(table_.reverse(scope("a"), netns::Ipv4{3}), "db-1");
 }
 
+TEST_F(NameTableTest, WhatIsJustMadeAnewIsKnownWithoutAnAddress) {
+  table_.know("n1", {"Later", "web"});
+  table_.know("nowhere", {"lost"});
+  EXPECT_EQ(addresses("a", "later"), std::vector<netns::Ipv4>());
+  EXPECT_EQ(addresses("a", "web"), (std::vector<netns::Ipv4>{{1}}));
+  EXPECT_FALSE(table_.find(scope("d"), "later")) << "on another network";
+  EXPECT_FALSE(table_.find(scope("a"), "lost"));
+}
+
 TEST_F(NameTableTest, UnhealthyReplicasComeLast) {
   table_.rebuild({endpoint("n1", "a", "web", 1), endpoint("n1", "b", "web", 2)}, {outside_}, {},
                  {std::string("a") + std::string(63, '0')});
