@@ -168,6 +168,8 @@ json::object process_json(const Process& p) {
                      {"ambient", capability_list(c.ambient)}}},
                    {"rlimits", rlimits(p.rlimits)},
                    {"noNewPrivileges", p.no_new_privileges}};
+  // From its first moment: what is set on the terminal once it is here may come too late.
+  if (p.terminal && p.rows != 0) out["consoleSize"] = {{"height", p.rows}, {"width", p.columns}};
   if (p.oom_score_adj) out["oomScoreAdj"] = *p.oom_score_adj;
   if (!p.apparmor_profile.empty()) out["apparmorProfile"] = p.apparmor_profile;
   if (!p.selinux_label.empty()) out["selinuxLabel"] = p.selinux_label;
