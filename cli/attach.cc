@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 
 #include "base/loop.h"
+#include "cli/menu.h"
 #include "scheduler/control_client.h"
 
 namespace pcompose::cli {
@@ -85,9 +86,11 @@ int attach(const Globals& globals, const Roots& roots, const std::string& projec
   printer.announce_ends(
       std::chrono::duration_cast<std::chrono::nanoseconds>(since.time_since_epoch()).count());
   std::unique_ptr<BackgroundCall> stop, kill;
+  Menu menu(options.menu);
   printer.print_existing();
   while (printer.running() > 0) {
     printer.wait_and_print(250);
+    if (!stop && menu.choice() == Menu::Choice::detach) return 0;
     bool abort = aborts(printer.ends(), options);
     if ((interrupts >= 1 || abort) && !stop) {
       fmt::print(stderr, "{}\n",

@@ -11,6 +11,7 @@
 #include "cli/command.h"
 #include "cli/endpoints.h"
 #include "cli/image_pull.h"
+#include "cli/menu.h"
 #include "cli/moment.h"
 #include "cli/systemd_protocol.h"
 #include "cli/timeline.h"
@@ -32,6 +33,7 @@ struct UpFlags {
   std::string pull;
   bool quiet_pull = false;
   LogFormat logs;
+  std::optional<bool> menu;
   bool abort_on_exit = false, abort_on_failure = false, attach_dependencies = false;
   std::string exit_code_from, timeline;
   std::vector<std::string> attach, no_attach;
@@ -102,6 +104,7 @@ AttachOptions attach_options(const compose::Project& project, const UpFlags& fla
   AttachOptions options;
   options.services = flags.services;
   options.format = flags.logs;
+  options.menu = menu_wanted(flags.menu);
   options.exit_code_from = flags.exit_code_from;
   options.abort_on_failure = flags.abort_on_failure;
   options.abort_on_exit =
@@ -215,6 +218,9 @@ void add_up(CLI::App& app, Globals& globals, Run& run) {
               "Stop everything when a container ends");
   c->add_flag("--abort-on-container-failure", flags->abort_on_failure,
               "Stop everything when a container fails");
+  c->add_flag("--menu,!--no-menu", flags->menu,
+              "Take keys while attached to a terminal: d detaches")
+      ->excludes("--detach");
   c->add_option("--exit-code-from", flags->exit_code_from,
                 "End with the code of this service; implies --abort-on-container-exit");
   c->add_option("--attach", flags->attach, "Show only the output of these")

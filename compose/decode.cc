@@ -41,6 +41,9 @@ class Decoder {
     if (const Node* networks = model_.root.find("networks")) {
       for (const Entry& entry : networks->entries) project.networks[entry.key] = network(entry);
     }
+    for (auto* services : {&project.services, &project.disabled_services}) {
+      for (auto& [name, service] : *services) join_by_mode(service, project);
+    }
     if (const Node* volumes = model_.root.find("volumes")) {
       for (const Entry& entry : volumes->entries) project.volumes[entry.key] = volume(entry);
     }
@@ -54,6 +57,23 @@ class Decoder {
   }
 
  private:
+  // `network_mode: NAME` joins a network that is there; `bridge` is one that all projects share and
+  // that comes with the first.
+  static void join_by_mode(Service& service, Project& project) {
+    std::string& mode = service.network_mode;
+    if (mode.empty() || mode == "none" || mode == "host" || mode.find(':') != std::string::npos)
+      return;
+    Network joined;
+    joined.name = mode == "default" ? "bridge" : mode;
+    joined.key = "network_mode " + joined.name;  // no key that a file may have
+    joined.external = joined.name != "bridge";
+    joined.position = service.origin("network_mode");
+    mode.clear();
+    service.networks.push_back({.network = joined.key});
+    std::string key = joined.key;
+    project.networks.try_emplace(std::move(key), std::move(joined));
+  }
+
   // x-pcompose: what is ours and no other reader of compose files minds.
   void own_extension(Project& project) {
     const Node* own = model_.root.find("x-pcompose");

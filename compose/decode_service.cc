@@ -134,11 +134,11 @@ void ServiceDecoder::texts(const Node& node, Service& out) {
   out.container_name = node.text_of("container_name");
   out.network_mode = node.text_of("network_mode");
   const std::string& mode = out.network_mode;
-  bool known = mode.empty() || mode == "none" || mode == "host" || mode.starts_with("service:") ||
+  bool known = mode.find(':') == std::string::npos || mode.starts_with("service:") ||
                mode.starts_with("container:");
   if (!known) {
     cannot(*node.find("network_mode"), "network_mode", fmt::format("\"{}\"", mode),
-           "none, host, service:NAME or container:NAME");
+           "none, host, bridge, service:NAME, container:NAME or a network's name");
   }
   if (!names_another(node, "ipc"))
     only(node, "ipc", {"private", "shareable", "host", "none", "service:NAME", "container:NAME"});

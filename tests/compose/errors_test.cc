@@ -74,9 +74,9 @@ TEST(Errors, Table) {
        "compose.yaml:1:35: services.a.restart: \"sometimes\" is none of no, always, "
        "unless-stopped, on-failure, "
        "on-failure:N"},
-      {"services: {a: {image: x, network_mode: bridge}}\n",
-       "compose.yaml:1:40: services.a.network_mode: \"bridge\" is not supported by pcompose yet; "
-       "use none, host, service:NAME or container:NAME"},
+      {"services: {a: {image: x, network_mode: 'ns:/x'}}\n",
+       "compose.yaml:1:40: services.a.network_mode: \"ns:/x\" is not supported by pcompose yet; "
+       "use none, host, bridge, service:NAME, container:NAME or a network's name"},
       {"services:\n  a: {image: x}\n  b:\n    image: x\n    network_mode: service:a\n    ports: "
        "['80:80']\n",
        "compose.yaml:6:13: services.b.ports[0]: the container has no network of its own; publish "

@@ -257,6 +257,29 @@ TEST_F(NetworksTest, TwoProjectsMeetOnAnExternalNetwork) {
   expect(0, {"network", "rm", "meet"});
 }
 
+TEST_F(NetworksTest, NetworkModeJoinsByName) {
+  compose(std::string("services:\n  app:\n    ") + kSleep + "    network_mode: bridge\n");
+  write("other/compose.yaml",
+        "name: other\nservices:\n  web:\n    image: busybox\n    command: nc -ll -p 80 -e echo "
+        "hello\n    stop_grace_period: 0s\n    network_mode: bridge\n");
+  write("third/compose.yaml",
+        std::string("name: third\nservices:\n  lone:\n    ") + kSleep + "    network_mode: hand\n");
+  expect(0, {"up", "-d"});
+  expect(0, {"-f", "other/compose.yaml", "up", "-d"});
+  EXPECT_TRUE(eventually([&] { return in("app", "nc -w 1 web 80 </dev/null") == "hello\n"; }));
+  expect(0, {"up", "-d"});
+  expect(0, {"down"});
+  EXPECT_THAT(expect(0, {"network", "ls"}).out, HasSubstr("bridge"));
+  expect(0, {"-f", "other/compose.yaml", "down"});
+  EXPECT_THAT(expect(1, {"-f", "third/compose.yaml", "up", "-d"}).err,
+              HasSubstr("the network hand does not exist"));
+  expect(0, {"network", "create", "hand"});
+  expect(0, {"-f", "third/compose.yaml", "up", "-d"});
+  EXPECT_THAT(expect(1, {"network", "rm", "hand"}).err, HasSubstr("is in use by"));
+  expect(0, {"-f", "third/compose.yaml", "down"});
+  expect(0, {"network", "rm", "hand"});
+}
+
 TEST_F(NetworksTest, AChangedNetworkIsMadeAnewUnderItsContainers) {
   auto file = [](const char* subnet) {
     return std::string(

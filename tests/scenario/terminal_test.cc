@@ -67,6 +67,20 @@ TEST_F(TerminalTest, HasSizeKeysAndCode) {
   EXPECT_EQ(client.wait().code(), 6);
 }
 
+TEST_F(TerminalTest, TheMenuDetaches) {
+  open_terminal(24, 80);
+  termios before{}, after{};
+  ::tcgetattr(slave_.get(), &before);
+  Child client = start({"up", "--menu"});
+  ASSERT_TRUE(shows("d: detach")) << seen_;
+  type("x");
+  type("d");
+  EXPECT_EQ(client.wait().code(), 0);
+  EXPECT_EQ(state("web"), "running");
+  ::tcgetattr(slave_.get(), &after);
+  EXPECT_EQ(before.c_lflag, after.c_lflag);
+}
+
 TEST_F(TerminalTest, DetachKeysLeaveItRunning) {
   open_terminal(24, 80);
   Child client = start({"run", "--name", "shell", "--no-deps", "web", "sh"});
