@@ -19,6 +19,7 @@ namespace pcompose {
 namespace {
 
 constexpr size_t kChunk = 128U << 10U;
+
 void copy_by_hand(int from, int to) {
   std::vector<char> buffer(kChunk);
   for (;;) {

@@ -50,9 +50,6 @@ bool is_subnet(const std::string& text) {
   return error == std::errc() && stop == end && bits >= 0 && bits <= most;
 }
 
-// With --no-interpolate a variable may stand where a value is due.
-bool is_raw(const Node* node) { return node != nullptr && has_variable(node->text); }
-
 // `every_` is followed by numbers with a unit each: every_1w2d.
 bool is_pull_policy(std::string_view text) {
   constexpr std::array<std::string_view, 8> kWords{"always",  "never",   "build", "if_not_present",
@@ -70,8 +67,8 @@ bool is_pull_policy(std::string_view text) {
 
 class Checker {
  public:
-  Checker(const Node& root, const Node& disabled, Diagnostics& diagnostics)
-      : root_(root), disabled_(disabled), diagnostics_(diagnostics) {}
+  Checker(const Node& root, const Node& disabled, Values values, Diagnostics& diagnostics)
+      : root_(root), disabled_(disabled), values_(values), diagnostics_(diagnostics) {}
 
   void run() {
     for (const Entry& entry : entries_of(root_, "services")) {
@@ -87,6 +84,13 @@ class Checker {
  private:
   void error(const OriginPtr& origin, const std::string& path, std::string message) {
     diagnostics_.error(origin, path, std::move(message));
+  }
+
+  [[nodiscard]] bool is_raw(std::string_view text) const {
+    return values_ == Values::as_written && has_variable(text);
+  }
+  [[nodiscard]] bool is_raw(const Node* node) const {
+    return node != nullptr && is_raw(node->text);
   }
 
   void service(const Entry& entry, const std::string& path) {
@@ -202,7 +206,7 @@ class Checker {
   // `what` is undefined unless a top-level mapping of that name holds it.
   void reference(std::string_view kind, const std::string& name, const OriginPtr& origin,
                  const std::string& path) {
-    if (is_defined(kind, name) || has_variable(name)) return;
+    if (is_defined(kind, name) || is_raw(name)) return;
     if (diagnostics_.failed_at(std::string(kind))) return;
     std::string_view one = kind.substr(0, kind.size() - 1);
     error(origin, path,
@@ -242,7 +246,7 @@ class Checker {
   void dependencies(const Node& service, const std::string& path) {
     for (const Entry& entry : entries_of(service, "depends_on")) {
       if (is_defined("services", entry.key) || !entry.value.flag("required")) continue;
-      if (has_variable(entry.key)) continue;
+      if (is_raw(entry.key)) continue;
       std::string at = below(below(path, "depends_on"), entry.key);
       std::string name = path.substr(path.find('.') + 1);
       const Node* off = disabled_.find(entry.key);
@@ -420,6 +424,7 @@ class Checker {
 
   const Node& root_;
   const Node& disabled_;
+  Values values_;
   std::map<std::string_view, std::unordered_set<std::string_view>> defined_;  // by kind
   Diagnostics& diagnostics_;
   std::map<std::string, std::string> container_names_;
@@ -427,8 +432,9 @@ class Checker {
 
 }  // namespace
 
-void check_consistency(const Node& root, const Node& disabled, Diagnostics& diagnostics) {
-  Checker(root, disabled, diagnostics).run();
+void check_consistency(const Node& root, const Node& disabled, Values values,
+                       Diagnostics& diagnostics) {
+  Checker(root, disabled, values, diagnostics).run();
 }
 
 }  // namespace pcompose::compose

@@ -65,7 +65,7 @@ class Decoder {
       return;
     Network joined;
     joined.name = mode == "default" ? "bridge" : mode;
-    joined.key = "network_mode " + joined.name;  // no key that a file may have
+    joined.key = std::string(kJoinedByMode) + joined.name;
     joined.external = joined.name != "bridge";
     joined.position = service.origin("network_mode");
     mode.clear();

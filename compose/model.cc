@@ -90,7 +90,8 @@ class ModelBuilder {
       resolve_environment(services, project_, files_, diagnostics_);
     if (steps_.normalize) add_implied_dependencies(services);
     if (steps_.check_consistency)
-      check_consistency(model_.root, model_.disabled_services, diagnostics_);
+      check_consistency(model_.root, model_.disabled_services,
+                        steps_.interpolate ? Values::final : Values::as_written, diagnostics_);
     diagnostics_.throw_errors();
     add_default_values(services, steps_.resolve_paths ? project_.project_directory : ".");
     if (steps_.normalize) add_defaults(model_.root, model_.name);

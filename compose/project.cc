@@ -12,4 +12,10 @@ Position Service::origin(const std::string& path) const {
   return position;
 }
 
+std::string Project::network_name(const std::string& network) const {
+  if (auto it = networks.find(network); it != networks.end()) return it->second.name;
+  if (network.starts_with(kJoinedByMode)) return network.substr(kJoinedByMode.size());
+  return name + "_" + network;
+}
+
 }  // namespace pcompose::compose

@@ -5,6 +5,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/error.h"
@@ -173,6 +174,9 @@ struct AddressPool {
   TextMap aux_addresses;
 };
 
+// Before the name of a network that a service joins by `network_mode: NAME`: no key of a file.
+inline constexpr std::string_view kJoinedByMode = "network_mode ";
+
 struct Network {
   std::string key;   // under `networks:`
   std::string name;  // <project>_<key>, or as written
@@ -226,6 +230,8 @@ struct Project {
   std::map<std::string, Service> services;  // those of active profiles only
   std::map<std::string, Service> disabled_services;
   std::map<std::string, Network> networks;  // those that an active service uses
+  // By its key; of one that only an earlier file had, what that most likely called it.
+  [[nodiscard]] std::string network_name(const std::string& network) const;
   std::map<std::string, Volume> volumes;
   std::map<std::string, Material> secrets, configs;
   std::map<std::string, LanguageModel> models;

@@ -41,9 +41,7 @@ std::vector<netns::Attachment> Replica::attachments() const {
   if (!service_.network_mode.empty()) return out;  // none: loopback only
   for (const auto& n : by_priority(service_)) {
     netns::Attachment a;
-    auto network = context_.model->networks.find(n.network);
-    a.network = network == context_.model->networks.end() ? context_.project + "_" + n.network
-                                                          : network->second.name;
+    a.network = context_.model->network_name(n.network);
     a.names = n.aliases;
     a.names.insert(a.names.end(), {row_.name, row_.short_id()});
     // Who asks for the service means its replicas.

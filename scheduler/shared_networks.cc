@@ -150,7 +150,7 @@ Task<> Supervisor::ensure_networks(const compose::Service& service) {
     auto found = model_.networks.find(n.network);
     bool dropped = found == model_.networks.end();
     // A container of an earlier file keeps what the file does not have any more.
-    std::string name = dropped ? model_.name + "_" + n.network : found->second.name;
+    std::string name = model_.network_name(n.network);
     if (!ensured_networks_.insert(name).second) continue;
     if (!dropped && !found->second.external) {
       co_await create_network(n.network);

@@ -132,6 +132,8 @@ TEST(Errors, OfWhatTheSchemaRefuses) {
        "boolean; quote it"},
       {"services: {a: {image: x}}\nvolumes: {v: {name: b, external: {name: c}}}\n",
        "compose.yaml:2:41: volumes.v: 'name' and 'external.name' differ; keep 'name' only"},
+      {"services: {a: {image: x, networks: [$$n]}}\n",
+       "services.a.networks.$n: refers to undefined network $n"},
       {"version: 3.8\nservices: {a: {image: x}}\n",
        "compose.yaml:1:10: version: must be a string, this is a number; put it in quotes: \"3.8\""},
   };

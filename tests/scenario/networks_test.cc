@@ -268,6 +268,10 @@ TEST_F(NetworksTest, NetworkModeJoinsByName) {
   expect(0, {"-f", "other/compose.yaml", "up", "-d"});
   EXPECT_TRUE(eventually([&] { return in("app", "nc -w 1 web 80 </dev/null") == "hello\n"; }));
   expect(0, {"up", "-d"});
+  // What was made from an earlier file keeps its network.
+  compose(std::string("services:\n  app:\n    ") + kSleep);
+  expect(0, {"restart"});
+  EXPECT_TRUE(eventually([&] { return in("app", "nc -w 1 web 80 </dev/null") == "hello\n"; }));
   expect(0, {"down"});
   EXPECT_THAT(expect(0, {"network", "ls"}).out, HasSubstr("bridge"));
   expect(0, {"-f", "other/compose.yaml", "down"});
