@@ -15,11 +15,12 @@ Pod::Pod(Context& context)
       infra_(context) {}
 
 const std::vector<Pod::Slot>& Pod::slots() {
-  static const std::vector<Slot> kSlots = {{"net", &Pod::network_},
-                                           {"ipc", &Pod::ipc_},
+  // The network last: a supervisor may die between two, and who finds it finds the others.
+  static const std::vector<Slot> kSlots = {{"ipc", &Pod::ipc_},
                                            {"uts", &Pod::uts_},
                                            {"dns-udp", &Pod::dns_udp_},
-                                           {"dns-tcp", &Pod::dns_tcp_}};
+                                           {"dns-tcp", &Pod::dns_tcp_},
+                                           {"net", &Pod::network_}};
   return kSlots;
 }
 
@@ -75,7 +76,7 @@ Task<SharedNetwork> Pod::share() {
 
 Task<> Pod::release(std::function<bool()> is_used) {
   auto inside = co_await making_.enter();
-  if (!network_ || is_used()) co_return;
+  if (is_used()) co_return;
   co_await infra_.stop();
   co_await context_.dns->stop(scope());
   for (const Slot& slot : slots()) {
@@ -102,7 +103,7 @@ void Pod::hand_to_keeper() {
 }
 
 void Pod::serve_dns() {
-  if (dns_udp_ && dns_tcp_)
+  if (network_ && dns_udp_ && dns_tcp_)
     context_.dns->serve(scope(), dns_udp_.duplicate(), dns_tcp_.duplicate());
 }
 

@@ -20,16 +20,15 @@ namespace pcompose::scheduler {
 void Replica::make_fifos() {
   make_directories(run_directory());
   engine::Staging::make_fifos(run_directory());
-  if (!out_) {
-    out_ = open_file(engine::Staging::fifo_path(run_directory(), engine::Stream::out),
-                     O_RDONLY | O_NONBLOCK);
-    err_ = open_file(engine::Staging::fifo_path(run_directory(), engine::Stream::err),
-                     O_RDONLY | O_NONBLOCK);
-    // A FIFO that nobody has open drops what is in it: the keeper holds it for the container's
-    // life.
-    context_.keeper->store(descriptor_name("out"), out_.get());
-    context_.keeper->store(descriptor_name("err"), err_.get());
-  }
+  // A FIFO that nobody has open drops what is in it: the keeper holds it for the container's life.
+  // A supervisor that died here may have handed over one of the two.
+  auto hold = [&](Fd& fd, engine::Stream stream, const char* what) {
+    if (fd) return;
+    fd = open_file(engine::Staging::fifo_path(run_directory(), stream), O_RDONLY | O_NONBLOCK);
+    context_.keeper->store(descriptor_name(what), fd.get());
+  };
+  hold(out_, engine::Stream::out, "out");
+  hold(err_, engine::Stream::err, "err");
   if (!pump_) {
     pump_ = std::make_unique<engine::OutputPump>(
         context_.executor, run_directory(), log_directory(), log_limits_of(service_), out_, err_);

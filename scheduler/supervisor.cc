@@ -293,8 +293,10 @@ bool Supervisor::may_end() {
   pollfd waiting{listener_.get(), POLLIN, 0};
   if (::poll(&waiting, 1, 0) > 0) return false;
   store_.flush();
+  // Before the next one can begin: killed from here on, we must not be started again beside it.
+  keeper_->quit();
   std::error_code gone;
-  std::filesystem::remove_all(context_.run, gone);
+  if (directory) std::filesystem::remove_all(context_.run, gone);
   return true;
 }
 
@@ -341,7 +343,7 @@ Task<> Supervisor::run() {
   // After them: a launch that is under way ends with the keeper's answer, cancelled or not.
   keeping_.cancel();
   co_await keeping_.join();
-  keeper_->quit();
+  keeper_->quit();  // another one may have come
   co_await dns_->stop_all();
 }
 

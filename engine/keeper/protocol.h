@@ -28,7 +28,7 @@ enum class Type : uint32_t {
   forget,      // name: an ended process whose end was noted
   adopt,       // name, a: pid, c: start time, one pidfd: a process that another keeper started
   supervisor,  // a: pid, one pidfd: watch this supervisor, it is not our child
-  quit,        // no process is left; exit when the supervisor does, start no other
+  quit,        // exit when the supervisor does, start no other
   upgrade,     // execute the program that lies where ours did; it goes on with all we hold
   // keeper -> supervisor
   parked,            // name, a: pid, one pidfd

@@ -1,5 +1,7 @@
 // kill -9 of each of our processes at any time.
 #include <csignal>
+#include <cstdlib>
+#include <random>
 
 #include "base/database.h"
 #include "base/fd.h"
@@ -156,6 +158,31 @@ TEST_F(KillTest, UpGoesOnWhenTheSupervisorDiesInIt) {
     EXPECT_EQ(up.wait().code(), 0) << read_file(file("going.err"));
     EXPECT_EQ(state("w"), "running");
     expect(0, {"down"});
+  }
+}
+
+// Wherever it dies: with one of two descriptors handed to the keeper, a network half made, …
+// PCOMPOSE_KILL_ROUNDS makes it longer.
+TEST_F(KillTest, UpGoesOnWhereverTheSupervisorDies) {
+  const char* wanted = ::getenv("PCOMPOSE_KILL_ROUNDS");
+  int rounds = wanted != nullptr ? std::atoi(wanted) : 16;
+  std::minstd_rand random(static_cast<unsigned>(::getpid()));
+  for (int i = 0; i < rounds; ++i) {
+    compose(std::string("services:\n") + (i % 2 == 0 ? "" : "  v: {image: busybox}\n") +
+            "  w: {image: busybox, command: sleep 1000, ports: ['127.0.0.1::80']}\n" +
+            (i % 4 < 2 ? "" : "x-pcompose: {pod: true}\n"));
+    Child up = start_pcompose({"up", "-d"}, "going");
+    std::string killed;
+    for (auto kills = random() % 3 + 1; kills > 0; --kills) {
+      auto delay = static_cast<useconds_t>(random() % 40000);
+      ::usleep(delay);
+      if (pid_t pid = supervisor(); pid != 0) Pidfd::open(pid).send_signal(SIGKILL);
+      killed += " after " + std::to_string(delay) + " us";
+    }
+    ASSERT_TRUE(eventually([&] { return up.pidfd().ended(); }, std::chrono::seconds(30)));
+    ASSERT_EQ(up.wait().code(), 0) << killed << ": " << read_file(file("going.err"));
+    ASSERT_EQ(state("w"), "running") << killed;
+    expect(0, {"down", "-t", "0"});
   }
 }
 
