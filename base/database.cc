@@ -1,5 +1,6 @@
 #include "base/database.h"
 
+#include <sqlite3.h>
 #include <sys/stat.h>
 
 #include "base/error.h"
@@ -54,5 +55,7 @@ void Database::ensure_schema(std::string_view room, int version, const std::stri
   insert.exec();
   transaction.commit();
 }
+
+void Database::rest() { ::sqlite3_db_release_memory(db_.getHandle()); }
 
 }  // namespace pcompose

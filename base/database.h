@@ -20,6 +20,8 @@ class Database {
   // Runs `sql` (CREATE TABLE IF NOT EXISTS …) once per room and version. Throws Error where the
   // database was written by a newer pcompose.
   void ensure_schema(std::string_view room, int version, const std::string& sql);
+  // Gives back the memory of pages it has read.
+  void rest();
 
  private:
   SQLite::Database db_;

@@ -18,5 +18,20 @@ pkg_check_modules(CURL REQUIRED IMPORTED_TARGET libcurl)
 pkg_check_modules(SYSTEMD REQUIRED IMPORTED_TARGET libsystemd)
 pkg_check_modules(ZLIB REQUIRED IMPORTED_TARGET zlib)
 add_compile_definitions(BOOST_ASIO_NO_DEPRECATED BOOST_ASIO_SEPARATE_COMPILATION
-                        BOOST_BEAST_SEPARATE_COMPILATION SPDLOG_FMT_EXTERNAL
+                        BOOST_BEAST_SEPARATE_COMPILATION SPDLOG_FMT_EXTERNAL SPDLOG_COMPILED_LIB
                         BOOST_ERROR_CODE_HEADER_ONLY)
+
+# C++ libraries are linked in: to load them takes longer than most commands do. C libraries stay shared, so that
+# the distribution's updates reach us.
+set(PCOMPOSE_YAML_CPP yaml-cpp)
+find_library(YAML_CPP_STATIC libyaml-cpp.a)
+if(YAML_CPP_STATIC AND NOT PCOMPOSE_SANITIZE)
+  set(PCOMPOSE_YAML_CPP ${YAML_CPP_STATIC})
+endif()
+
+# pcompose_link_cxx_runtime(PROGRAM): libstdc++, too. Not for a program one of whose libraries brings it along.
+function(pcompose_link_cxx_runtime program)
+  if(NOT PCOMPOSE_SANITIZE)
+    target_link_options(${program} PRIVATE -static-libstdc++ -static-libgcc)
+  endif()
+endfunction()

@@ -132,22 +132,27 @@ void answer_datagram(const StatePtr& state, const ScopePtr& scope, std::span<con
   }
 }
 
-Task<> serve_udp(StatePtr state, ScopePtr scope) {
+// Not in the coroutine, whose frame would hold the buffer for good.
+void answer_waiting(const StatePtr& state, const ScopePtr& scope) {
   std::array<uint8_t, 4096> buffer;
+  for (int i = 0; i < kBurst; ++i) {
+    sockaddr_in client{};
+    socklen_t size = sizeof client;
+    ssize_t n = ::recvfrom(scope->udp.native_handle(), buffer.data(), buffer.size(),
+                           MSG_DONTWAIT | MSG_PEEK, reinterpret_cast<sockaddr*>(&client), &size);
+    if (n < 0) break;
+    answer_datagram(state, scope, {buffer.data(), static_cast<size_t>(n)}, client);
+    // Only now: who is killed before leaves it to the next server, which has the same socket. One
+    // between the two answers is given twice, and the client drops the second.
+    ::recv(scope->udp.native_handle(), nullptr, 0, MSG_DONTWAIT);
+  }
+}
+
+Task<> serve_udp(StatePtr state, ScopePtr scope) {
   for (;;) {
     auto [failed] = co_await scope->udp.async_wait(asio::socket_base::wait_read, kTuple);
     if (failed) co_return;
-    for (int i = 0; i < kBurst; ++i) {
-      sockaddr_in client{};
-      socklen_t size = sizeof client;
-      ssize_t n = ::recvfrom(scope->udp.native_handle(), buffer.data(), buffer.size(),
-                             MSG_DONTWAIT | MSG_PEEK, reinterpret_cast<sockaddr*>(&client), &size);
-      if (n < 0) break;
-      answer_datagram(state, scope, {buffer.data(), static_cast<size_t>(n)}, client);
-      // Only now: who is killed before leaves it to the next server, which has the same socket. One
-      // between the two answers is given twice, and the client drops the second.
-      ::recv(scope->udp.native_handle(), nullptr, 0, MSG_DONTWAIT);
-    }
+    answer_waiting(state, scope);
   }
 }
 

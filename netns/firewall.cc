@@ -7,17 +7,12 @@
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/netlink.h>
 
-#include <nftables/libnftables.h>
-
 #include "base/error.h"
 #include "netns/netlink.h"
+#include "netns/nft_library.h"
 
 namespace pcompose::netns {
 namespace {
-
-struct FreeContext {
-  void operator()(nft_ctx* context) const { ::nft_ctx_free(context); }
-};
 
 std::string first_line(const char* text) {
   std::string out = text == nullptr ? "" : text;
@@ -27,25 +22,34 @@ std::string first_line(const char* text) {
 
 }  // namespace
 
+// A transaction's context; what it has read of the ruleset is another 0.7 MB.
 struct Firewall::Context {
-  std::unique_ptr<nft_ctx, FreeContext> nft;
-  Fd socket;  // for the question whether the table is there: 10 us
+  Context() : nft(library.ctx_new(NFT_CTX_DEFAULT)) {
+    if (nft == nullptr) throw Error("libnftables gives no context", ENOMEM);
+    // Otherwise its messages go to our stderr.
+    library.ctx_buffer_error(nft);
+    library.ctx_buffer_output(nft);
+  }
+  Context(const Context&) = delete;
+  Context& operator=(const Context&) = delete;
+  ~Context() { library.ctx_free(nft); }
+
+  NftLibrary library;
+  nft_ctx* nft;
 };
 
-Firewall::Firewall(std::string tag) : tag_(std::move(tag)), context_(std::make_unique<Context>()) {
-  context_->nft.reset(::nft_ctx_new(NFT_CTX_DEFAULT));
-  if (!context_->nft) throw Error("libnftables gives no context", ENOMEM);
-  // Otherwise its messages go to our stderr.
-  ::nft_ctx_buffer_error(context_->nft.get());
-  ::nft_ctx_buffer_output(context_->nft.get());
-  context_->socket = open_netlink(NETLINK_NETFILTER);
-}
+Firewall::Firewall(std::string tag)
+    : tag_(std::move(tag)), socket_(open_netlink(NETLINK_NETFILTER)) {}
 
 Firewall::~Firewall() = default;
 
+void Firewall::rest() { context_.reset(); }
+
 std::string Firewall::run(const std::string& text) {
-  if (::nft_run_cmd_from_buffer(context_->nft.get(), text.c_str()) == 0) return {};
-  return first_line(::nft_ctx_get_error_buffer(context_->nft.get()));
+  if (!context_) context_ = std::make_unique<Context>();
+  const NftLibrary& library = context_->library;
+  if (library.run_cmd_from_buffer(context_->nft, text.c_str()) == 0) return {};
+  return first_line(library.ctx_get_error_buffer(context_->nft));
 }
 
 void Firewall::require(const std::string& text, const std::string& what) {
@@ -58,7 +62,7 @@ bool Firewall::table_exists() {
   nfgenmsg header{NFPROTO_INET, NFNETLINK_V0, 0};
   batch.begin(NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_GETTABLE, NLM_F_ACK, header);
   batch.put_string(NFTA_TABLE_NAME, tag_);
-  int error = send_batch(context_->socket.get(), batch);
+  int error = send_batch(socket_.get(), batch);
   if (error != 0 && error != ENOENT) throw Error("look for the nftables table " + tag_, error);
   return error == 0;
 }
@@ -69,7 +73,7 @@ bool Firewall::is_whole() {
   batch.begin(NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_GETRULE, NLM_F_DUMP, header);
   batch.put_string(NFTA_RULE_TABLE, tag_);
   auto empty = chains_with_rules();
-  int error = request(context_->socket.get(), batch, [&](uint16_t, std::span<const uint8_t> rule) {
+  int error = request(socket_.get(), batch, [&](uint16_t, std::span<const uint8_t> rule) {
     for (const NetlinkAttribute& a : attributes(rule, sizeof(nfgenmsg))) {
       if (a.type == NFTA_RULE_CHAIN) empty.erase(a.text());
     }

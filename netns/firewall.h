@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "base/fd.h"
 #include "netns/network_store.h"
 
 namespace pcompose::netns {
@@ -53,6 +54,8 @@ class Firewall {
   // error; an element of another target is replaced. Throws Error.
   void publish(std::span<const PortRow> ports);
   void unpublish(std::span<const PortRow> ports);
+  // Gives back what changes took; the next one loads it again.
+  void rest();
 
  private:
   struct Context;
@@ -61,7 +64,8 @@ class Firewall {
   void require(const std::string& text, const std::string& what);
 
   std::string tag_;
-  std::unique_ptr<Context> context_;
+  Fd socket_;                         // for the question whether the table is there: 10 us
+  std::unique_ptr<Context> context_;  // from the first change on
 };
 
 }  // namespace pcompose::netns

@@ -38,6 +38,10 @@ class NetworkWorker {
 
   Kernel& kernel() { return kernel_; }
   NetworkStore& store() { return store_; }
+  void rest() {
+    firewall_.rest();
+    db_.rest();
+  }
 
  private:
   NetworkRow make_row(const NetworkSpec& spec);

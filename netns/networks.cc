@@ -85,6 +85,12 @@ Task<bool> Networks::repair() {
   co_return co_await thread_.run([s = state_.get()] { return s->on_thread().repair(); });
 }
 
+Task<> Networks::rest() {
+  co_await thread_.run([s = state_.get()] {
+    if (s->worker) s->worker->rest();
+  });
+}
+
 Task<ReplicaNet> Networks::make_replica(ReplicaSpec spec) {
   std::vector<ReplicaSpec> one;
   one.push_back(std::move(spec));

@@ -134,6 +134,8 @@ class Networks {
   // Puts the table back where somebody flushed it, and has other firewalls let us through that have
   // come or forgot us. True where the table was put back.
   Task<bool> repair();
+  // Gives back what the last changes took in memory.
+  Task<> rest();
 
   // All or nothing each: a failure closes the namespace and removes the rows. Throws Error.
   Task<ReplicaNet> make_replica(ReplicaSpec spec);

@@ -1,8 +1,6 @@
 // One command at a time; the others wait and are told so.
 #pragma once
 
-#include <malloc.h>
-
 #include "scheduler/supervisor.h"
 
 namespace pcompose::scheduler {
@@ -21,7 +19,7 @@ class Supervisor::CommandTurn {
   ~CommandTurn() {
     if (!taken_) return;
     supervisor_.commanded_ = false;
-    ::malloc_trim(0);  // a command's project and plan are many times what is kept of them
+    supervisor_.worked_ = true;
     supervisor_.turn_over_.pulse();
   }
 

@@ -328,7 +328,9 @@ void Replica::started(engine::Launched launched) {
   row_.pid_start = process_start_time(launched.pid).value_or(0);
   pidfd_ = Pidfd(std::move(launched.pidfd));
   parked_.reset();
-  spec_ = {};  // the next start describes it anew
+  // The next start describes it anew. An assignment would leave strings their memory.
+  engine::ContainerSpec none;
+  std::swap(spec_, none);
   if (launched.terminal) {
     terminal_ = std::move(launched.terminal);
     context_.keeper->store(descriptor_name("tty"), terminal_.get());

@@ -3,6 +3,7 @@
 #include <cstdlib>
 #include <fcntl.h>
 #include <filesystem>
+#include <malloc.h>
 #include <sys/file.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -300,6 +301,15 @@ bool Supervisor::may_end() {
   return true;
 }
 
+// A command's project, plan and rules are many times what is kept of them.
+Task<> Supervisor::rest() {
+  worked_ = false;
+  co_await networks_.rest();
+  co_await volume_thread_.run([this] { volume_db_->rest(); });
+  db_.rest();
+  ::malloc_trim(0);
+}
+
 Task<> Supervisor::wait_until_idle() {
   for (;;) {
     if (upgrading_ && busy_ == 0) co_return;
@@ -308,6 +318,10 @@ Task<> Supervisor::wait_until_idle() {
       co_await asio::post(context_.executor, asio::use_awaitable);
       if (busy_ == 0 && may_end()) co_return;
       co_await sleep_for(std::chrono::milliseconds(20));
+      continue;
+    }
+    if (busy_ == 0 && worked_) {
+      co_await rest();
       continue;
     }
     co_await idle_.wait();

@@ -83,6 +83,7 @@ class Supervisor final : public Runtime {
   Task<> refresh_names();
   void rebuild_names();
   void know_services();
+  Task<> rest();
   Task<> wait_until_idle();
   [[nodiscard]] bool anything_up() const;
   bool may_end();
@@ -184,6 +185,7 @@ class Supervisor final : public Runtime {
   std::set<std::string> starting_;              // containers that the plan at work starts
   ProgressSink* listener_of_events_ = nullptr;  // of the command at work, where it asked
   int busy_ = 0;
+  bool worked_ = false;  // a command left memory to give back
   bool flushing_ = false;
   // As last read from the database: of all projects.
   std::vector<netns::EndpointRow> known_endpoints_;

@@ -16,6 +16,7 @@ namespace {
 
 constexpr uint64_t kMagic = 0x7063'6f75'7431ULL;
 constexpr size_t kChunk = 256U << 10U;
+constexpr size_t kWindow = 64U << 10U;
 constexpr uint64_t kCompactAt = 1U << 20U;
 
 uint64_t now_ns() {
@@ -196,7 +197,7 @@ void Staging::redo() {
 }
 
 void Staging::write_log(Stream stream, Tail tail) {
-  static thread_local std::string window(kChunk, '\0');  // once, not per call: it is zeroed
+  static thread_local std::string window(kWindow, '\0');  // once, not per call: it is zeroed
   for (;;) {
     Slot slot = current();
     const auto& mark = slot.mark[index(stream)];
