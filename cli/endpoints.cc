@@ -84,9 +84,12 @@ void bind_ports(compose::Project& project) {
   }
 }
 
-void show_reachable_ports(const Roots& roots, const std::string& project) {
+void show_reachable_ports(const Roots& roots, const compose::Project& project) {
+  bool any =
+      std::ranges::any_of(project.services, [](const auto& s) { return !s.second.ports.empty(); });
+  if (!any) return;
   std::set<std::string> open;  // both families of a port are one to the reader
-  for (const auto& v : scheduler::view_project(roots, project)) {
+  for (const auto& v : scheduler::view_project(roots, project.name)) {
     for (const PublishedPort& p : v.ports) {
       if (p.published == 0 || is_loopback(p.url)) continue;
       open.insert(fmt::format("{} on {}/{}", v.row.service, p.published, p.protocol));

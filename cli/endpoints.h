@@ -13,6 +13,6 @@ namespace pcompose::cli {
 void bind_ports(compose::Project& project);
 
 // On stderr: which ports other machines can reach. Nothing where there is none.
-void show_reachable_ports(const Roots& roots, const std::string& project);
+void show_reachable_ports(const Roots& roots, const compose::Project& project);
 
 }  // namespace pcompose::cli

@@ -130,7 +130,7 @@ void provide_images(const Globals& globals, const Roots& roots, const compose::P
     diagnostics.push_back(
         {project.services.at(service).origin("image"), "services." + service + ".image", message});
   };
-  auto needed = scheduler::images_to_pull(roots, project, policy);
+  auto [needed, absent] = scheduler::images_needed(roots, project, policy);
   std::vector<engine::ImageWish> wishes;
   std::vector<std::string> names;
   for (const auto& image : needed) {
@@ -150,12 +150,8 @@ void provide_images(const Globals& globals, const Roots& roots, const compose::P
     }
   }
   if (globals.dry_run) return;
-  // What no policy pulls must be here already.
-  std::vector<std::string> references;
-  for (const auto& [name, image] : scheduler::images_of(project)) references.push_back(image);
-  auto missing = scheduler::missing_images(roots, references);
-  for (const auto& [name, image] : scheduler::images_of(project)) {
-    if (std::ranges::find(missing, image) == missing.end() || told.contains(name)) continue;
+  for (const auto& [name, image] : absent) {
+    if (told.contains(name)) continue;
     complain(name, "there is no image " + image + " here, and its pull policy forbids to pull it");
   }
   if (!diagnostics.empty()) throw ComposeError(std::move(diagnostics));
@@ -191,7 +187,7 @@ int pull(const Globals& globals, const PullFlags& flags) {
     if (service.build && flags.ignore_buildable) service.pull_policy = "never";
   }
   Roots roots = Roots::from_environment();
-  auto needed = scheduler::images_to_pull(roots, project, "");
+  auto needed = scheduler::images_needed(roots, project, "").to_pull;
   std::vector<engine::ImageWish> wishes;
   std::vector<std::string> names;
   for (const auto& image : needed) {

@@ -1,4 +1,5 @@
 // pcompose: arguments to commands.
+#include <algorithm>
 #include <csignal>
 #include <unistd.h>
 
@@ -57,38 +58,62 @@ void add_globals(CLI::App& app, Globals& g) {
   add_limits(app, g);
 }
 
+struct Commands {
+  std::vector<std::string> names;
+  std::function<void(CLI::App&, Globals&, Run&)> add;
+};
+
+const std::vector<Commands>& all_commands() {
+  static const std::vector<Commands> all = {
+      {{"up"}, add_up},
+      {{"create"}, add_create},
+      {{"scale"}, add_scale},
+      {{"down", "stop", "start", "restart", "kill", "pause", "unpause", "rm"}, add_lifecycle},
+      {{"ps"}, add_ps},
+      {{"port", "top", "ls", "volumes", "wait"}, add_inspect},
+      {{"endpoints"}, add_endpoints},
+      {{"network"}, add_network},
+      {{"pod"}, add_pod},
+      {{"logs"}, add_logs},
+      {{"exec"}, add_exec},
+      {{"run"}, add_run},
+      {{"attach"}, add_attach},
+      {{"cp"}, add_cp},
+      {{"events"}, add_events},
+      {{"export"}, add_export},
+      {{"stats"}, add_stats},
+      {{"config", "convert"}, add_config},
+      {{"image"}, add_image},
+      {{"images"}, add_images},
+      {{"pull"}, add_pull},
+      {{"push"}, add_push},
+      {{"login", "logout"}, [](CLI::App& app, Globals&, Run& run) { add_login(app, run); }},
+      {{"system"}, [](CLI::App& app, Globals&, Run& run) { add_system(app, run); }},
+      {{"systemd"}, add_systemd},
+      {{"version"}, [](CLI::App& app, Globals&, Run& run) { add_version(app, run); }}};
+  return all;
+}
+
+// Those that the words name, since all of them take a millisecond to describe; all where none is
+// named (a help text, a mistake).
+void add_commands(CLI::App& app, Globals& globals, Run& run,
+                  const std::vector<std::string>& words) {
+  auto named = [&](const Commands& c) {
+    return std::ranges::find_first_of(words, c.names) != words.end();
+  };
+  bool any = std::ranges::any_of(all_commands(), named);
+  for (const Commands& c : all_commands()) {
+    if (!any || named(c)) c.add(app, globals, run);
+  }
+}
+
 int run_command(int argc, char** argv) {
   CLI::App app("pcompose runs compose files, without a daemon", "pcompose");
   Globals globals;
   Run run;
   globals.command_words = cut_command(argc, argv);
   add_globals(app, globals);
-  add_up(app, globals, run);
-  add_create(app, globals, run);
-  add_scale(app, globals, run);
-  add_lifecycle(app, globals, run);
-  add_ps(app, globals, run);
-  add_inspect(app, globals, run);
-  add_endpoints(app, globals, run);
-  add_network(app, globals, run);
-  add_pod(app, globals, run);
-  add_logs(app, globals, run);
-  add_exec(app, globals, run);
-  add_run(app, globals, run);
-  add_attach(app, globals, run);
-  add_cp(app, globals, run);
-  add_events(app, globals, run);
-  add_export(app, globals, run);
-  add_stats(app, globals, run);
-  add_config(app, globals, run);
-  add_image(app, globals, run);
-  add_images(app, globals, run);
-  add_pull(app, globals, run);
-  add_push(app, globals, run);
-  add_login(app, run);
-  add_system(app, run);
-  add_systemd(app, globals, run);
-  add_version(app, run);
+  add_commands(app, globals, run, {argv + 1, argv + argc});
   // --dry-run may follow the command, too.
   for (CLI::App* c : app.get_subcommands(nullptr)) {
     static const std::set<std::string> kPlanned = {"up",      "down",   "stop",  "start",

@@ -162,7 +162,7 @@ int up(const Globals& globals, UpFlags flags) {
       scheduler::Start::if_missing);
   int code = report(result);
   if (!flags.timeline.empty() && !globals.dry_run) write_timeline(timeline, flags.timeline);
-  if (code == 0 && !globals.dry_run) show_reachable_ports(roots, project.name);
+  if (code == 0 && !globals.dry_run) show_reachable_ports(roots, project);
   if (code == 0 && flags.wait) notify_ready("project " + project.name + " is up");
   if (code != 0 || flags.detach || flags.wait || flags.no_start || globals.dry_run) return code;
   return attach(globals, roots, project.name, attach_options(project, flags), began);

@@ -69,9 +69,26 @@ class Differences {
 
 }  // namespace
 
+namespace {
+
+// A running container keeps the mount that it has.
+std::string volume_options(const Service& service, const Project& project) {
+  std::string out;
+  for (const Mount& mount : service.volumes) {
+    auto volume = project.volumes.find(mount.source);
+    if (mount.type != MountType::volume || volume == project.volumes.end()) continue;
+    for (const auto& [name, value] : volume->second.driver_opts)
+      out += fmt::format("{}: {}={}\n", mount.source, name, value);
+  }
+  return out;
+}
+
+}  // namespace
+
 std::string config_hash(const Service& service, const Project& project,
                         const std::string& contents) {
-  std::string text = json::serialize(hashed_form(service, project)) + contents;
+  std::string text =
+      json::serialize(hashed_form(service, project)) + contents + volume_options(service, project);
   return fmt::format("{}-{}", kConfigHashVersion, sha256_hex(text));
 }
 

@@ -15,8 +15,8 @@ constexpr int kConfigHashVersion = 1;
 // "VERSION-sha256" of what a container of the service is made from: the canonical service without
 // positions and without what says when, how often and from where it is made (scale, depends_on,
 // profiles, build, pull_policy, develop, attach, deploy but for its resources), and the networks
-// and volumes it uses by their real names. `contents`: of what it is granted, by the caller. Equal
-// text means that an existing container need not be made anew.
+// and volumes it uses by their real names, with the volumes' driver_opts. `contents`: of what it is
+// granted, by the caller. Equal text means that an existing container need not be made anew.
 std::string config_hash(const Service& service, const Project& project,
                         const std::string& contents = "");
 

@@ -30,7 +30,9 @@ KeeperDied::KeeperDied() : Error("the keeper died during a launch") {
 }
 
 KeeperClient::KeeperClient(asio::any_io_executor executor, Fd socket)
-    : executor_(std::move(executor)), socket_(std::move(socket)) {}
+    : executor_(std::move(executor)),
+      socket_(std::move(socket)),
+      readable_(executor_, socket_.duplicate().release()) {}
 
 KeeperClient::~KeeperClient() { fail_all(); }
 
@@ -42,6 +44,14 @@ void wait_for(int fd, short events) {
 }
 
 }  // namespace
+
+// The keeper, too, waits for as long as its socket to us is full: with many launches at once each
+// would wait for the other, and it would take us for stuck.
+void KeeperClient::take_in() {
+  Message m;
+  for (Fd fd; receive(m, fd, MSG_DONTWAIT); fd.reset()) inbox_.emplace_back(m, std::move(fd));
+  readable_.cancel();  // run() looks again
+}
 
 void KeeperClient::send(Message message, const std::string& payload, const std::vector<int>& fds) {
   iovec parts[2] = {{&message, sizeof message},
@@ -55,7 +65,8 @@ void KeeperClient::send(Message message, const std::string& payload, const std::
   while (::sendmsg(socket_.get(), &m, MSG_NOSIGNAL) < 0) {
     if (errno == EINTR) continue;
     if (errno == EAGAIN) {
-      wait_for(socket_.get(), POLLOUT);
+      wait_for(socket_.get(), POLLOUT | POLLIN);
+      take_in();
       continue;
     }
     if (errno == EPIPE || errno == ECONNRESET || errno == EBADF)
@@ -163,7 +174,8 @@ bool KeeperClient::receive(Message& message, Fd& fd, int flags) {
     m.msg_iovlen = 1;
     expect_rights(m, control);
     ssize_t n = ::recvmsg(socket_.get(), &m, flags | MSG_CMSG_CLOEXEC);
-    if (n < 0 && errno == EINTR) continue;
+    // A keeper that died with messages of ours unread is told of once, before its own last ones.
+    if (n < 0 && (errno == EINTR || errno == ECONNRESET)) continue;
     int raw = -1;
     if (n > 0 && launch::take_rights(m, &raw) == 1) fd = Fd(raw);
     if (n == sizeof message) return true;
@@ -229,8 +241,12 @@ void KeeperClient::fail_all() {
 }
 
 Task<> KeeperClient::run() {
-  asio::posix::stream_descriptor readable(executor_, socket_.duplicate().release());
   for (;;) {
+    while (!inbox_.empty()) {
+      auto [m, fd] = std::move(inbox_.front());
+      inbox_.pop_front();
+      dispatch(m, std::move(fd));
+    }
     Message m;
     Fd fd;
     if (receive(m, fd, MSG_DONTWAIT)) {
@@ -238,7 +254,8 @@ Task<> KeeperClient::run() {
       continue;
     }
     if (errno != EAGAIN && errno != EWOULDBLOCK) break;
-    co_await readable.async_wait(asio::posix::stream_descriptor::wait_read, asio::use_awaitable);
+    co_await readable_.async_wait(asio::posix::stream_descriptor::wait_read,
+                                  asio::as_tuple(asio::use_awaitable));
   }
   fail_all();
 }

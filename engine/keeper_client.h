@@ -1,6 +1,7 @@
 // The supervisor's side of the keeper.
 #pragma once
 
+#include <deque>
 #include <functional>
 #include <map>
 #include <memory>
@@ -101,10 +102,13 @@ class KeeperClient {
   void dispatch(const keeper::Message& message, Fd fd);
   Task<Launched> await_outcome(const std::string& name, const Plan& plan);
   bool receive(keeper::Message& message, Fd& fd, int flags);
+  void take_in();
   void fail_all();
 
   asio::any_io_executor executor_;
   Fd socket_;
+  asio::posix::stream_descriptor readable_;
+  std::deque<std::pair<keeper::Message, Fd>> inbox_;  // what came while we sent
   std::map<std::string, std::shared_ptr<Pending>> pending_;
   std::map<std::string, Fd> terminals_;
 };

@@ -1,5 +1,6 @@
 #include "scheduler/control_server.h"
 
+#include <poll.h>
 #include <set>
 #include <sys/socket.h>
 
@@ -36,6 +37,15 @@ class LineStream final : public ProgressSink {
     closed_ = true;
     more_.pulse();
   }
+  [[nodiscard]] bool is_heard() const override { return heard_; }
+  // Returns when the client has gone; one that only has nothing more to say still listens.
+  Task<> await_leaving() {
+    char nothing = 0;
+    co_await asio::async_read(socket_, asio::buffer(&nothing, 1),
+                              asio::as_tuple(asio::use_awaitable));
+    pollfd state{socket_.native_handle(), 0, 0};
+    heard_ = ::poll(&state, 1, 0) <= 0 || (state.revents & POLLHUP) == 0;
+  }
   Task<> run() {
     while (!closed_ || !queue_.empty()) {
       if (queue_.empty()) {
@@ -60,6 +70,7 @@ class LineStream final : public ProgressSink {
   Event more_;
   std::string queue_;
   bool closed_ = false;
+  bool heard_ = true;
 };
 
 Task<> send_head(Socket& socket, http::status status, bool upgrade) {
@@ -120,8 +131,9 @@ class Session {
     co_await send_head(socket_, http::status::ok, false);
     auto executor = co_await asio::this_coro::executor;
     LineStream lines(socket_, executor);
-    TaskGroup group(executor);
+    TaskGroup group(executor), watch(executor);
     group.spawn(lines.run());
+    watch.spawn(await_leaving(lines));
     std::exception_ptr error;
     try {
       json::value body =
@@ -133,6 +145,13 @@ class Session {
     lines.line(result_of(error));
     lines.close();
     co_await group.join();
+    watch.cancel();
+    co_await watch.join();
+  }
+
+  Task<> await_leaving(LineStream& lines) {
+    co_await lines.await_leaving();
+    supervisor_.client_left();
   }
 
   // Waits for the client's three descriptors: stdin, stdout, stderr.

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <map>
 
 #include "base/error.h"
 #include "compose/units.h"
@@ -20,7 +21,23 @@ std::chrono::seconds period(const std::string& text, const std::string& policy) 
   throw Error("pull_policy: " + policy + " is no period").hint("for example every_12h, every_2d");
 }
 
-bool wants_pull(engine::ImageStore& store, const engine::ImageWish& wish, PullPolicy policy) {
+// Many services have one image: each is looked for once.
+class Present {
+ public:
+  explicit Present(engine::ImageStore& store) : store_(store) {}
+  bool has(const engine::ImageWish& wish) {
+    auto [known, fresh] = known_.try_emplace({wish.reference, wish.platform}, false);
+    if (fresh) known->second = store_.has(wish);
+    return known->second;
+  }
+
+ private:
+  engine::ImageStore& store_;
+  std::map<std::pair<std::string, std::string>, bool> known_;
+};
+
+bool wants_pull(engine::ImageStore& store, Present& present, const engine::ImageWish& wish,
+                PullPolicy policy) {
   switch (policy.kind) {
     case Kind::always:
       return true;
@@ -28,10 +45,10 @@ bool wants_pull(engine::ImageStore& store, const engine::ImageWish& wish, PullPo
     case Kind::build:
       return false;
     case Kind::missing:
-      return !store.has(wish);
+      return !present.has(wish);
     case Kind::every: {
       auto checked = store.checked(wish.reference);
-      return !store.has(wish) || !checked ||
+      return !present.has(wish) || !checked ||
              std::chrono::system_clock::now() - *checked >= policy.every;
     }
   }
@@ -80,25 +97,29 @@ std::vector<std::pair<std::string, std::string>> images_of(const compose::Projec
   return out;
 }
 
-std::vector<NeededImage> images_to_pull(const Roots& roots, const compose::Project& project,
-                                        const std::string& policy) {
+ImageNeeds images_needed(const Roots& roots, const compose::Project& project,
+                         const std::string& policy) {
   Database db(roots.database());
   engine::ImageStore store(db, roots);
-  std::vector<NeededImage> out;
+  Present present(store);
+  ImageNeeds out;
   for (const auto& [name, image] : images_of(project)) {
     const compose::Service& service = project.services.at(name);
     engine::ImageWish wish{image, service.platform.empty() ? default_platform() : service.platform};
-    PullPolicy chosen;
     try {
-      chosen = PullPolicy::parse(policy.empty() ? policy_of(service) : policy);
-      if (!wants_pull(store, wish, chosen)) continue;
+      PullPolicy chosen = PullPolicy::parse(policy.empty() ? policy_of(service) : policy);
+      if (!wants_pull(store, present, wish, chosen)) {
+        if (!present.has(wish) && !store.find(image)) out.absent.emplace_back(name, image);
+        continue;
+      }
     } catch (Error& e) {
       throw e.at(service.origin("image"));
     }
-    auto known = std::ranges::find_if(out, [&](const NeededImage& n) {
+    auto known = std::ranges::find_if(out.to_pull, [&](const NeededImage& n) {
       return n.wish.reference == wish.reference && n.wish.platform == wish.platform;
     });
-    if (known == out.end()) known = out.insert(out.end(), NeededImage{wish, {}});
+    if (known == out.to_pull.end())
+      known = out.to_pull.insert(out.to_pull.end(), NeededImage{wish, {}});
     if (std::ranges::find(known->services, name) == known->services.end())
       known->services.push_back(name);
   }

@@ -32,10 +32,16 @@ struct NeededImage {
 // Each service with its image, with those of its pre_start hooks and those that it mounts.
 std::vector<std::pair<std::string, std::string>> images_of(const compose::Project& project);
 
-// What is to be pulled for these services ("" of all). `policy` replaces that of the services where
-// it is not empty. Throws Error where a policy is none.
-std::vector<NeededImage> images_to_pull(const Roots& roots, const compose::Project& project,
-                                        const std::string& policy);
+struct ImageNeeds {
+  std::vector<NeededImage> to_pull;
+  // Service and image: not here, and no policy pulls it.
+  std::vector<std::pair<std::string, std::string>> absent;
+};
+
+// What these services need beyond what is here. `policy` replaces that of the services where it is
+// not empty. Throws Error where a policy is none.
+ImageNeeds images_needed(const Roots& roots, const compose::Project& project,
+                         const std::string& policy);
 
 // As engine::ImageStore::pull().
 std::vector<engine::ImageResult> pull_images(const Roots& roots,

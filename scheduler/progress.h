@@ -10,6 +10,8 @@ class ProgressSink {
  public:
   virtual ~ProgressSink() = default;
   virtual void line(const json::object& event) = 0;
+  // False where who asked for the command has gone.
+  [[nodiscard]] virtual bool is_heard() const { return true; }
 };
 
 // Nobody wants to know.

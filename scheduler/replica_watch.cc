@@ -211,6 +211,9 @@ Task<> Replica::stop(std::optional<Duration> grace) {
     pidfd_.send_signal(signal);
     tell("kill", {{"signal", std::to_string(signal)}});
   }
+  // To its end: a command that is cancelled in between would leave one that dies, and the next
+  // would take it for one that runs.
+  co_await asio::this_coro::reset_cancellation_state(asio::disable_cancellation());
   Duration step = milliseconds(20);
   int ignored = 0;
   while (is_up() || watched_) {
@@ -220,6 +223,7 @@ Task<> Replica::stop(std::optional<Duration> grace) {
     if (ignored >= 3 || context_.clock.now() >= deadline) pidfd_.send_signal(SIGKILL);
     if (ignored == 0 && step < milliseconds(200)) step *= 2;
   }
+  co_await asio::this_coro::reset_cancellation_state(asio::enable_terminal_cancellation());
   if (was_up) tell("stop");
 }
 

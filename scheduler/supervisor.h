@@ -55,6 +55,8 @@ class Supervisor final : public Runtime {
   void kill_all();
   // Cancels the command that runs now.
   void cancel_command();
+  // The client of some command has gone.
+  void client_left() { turn_over_.pulse(); }
   // The replica an exec is meant for. Throws Error.
   Replica& find_running(const std::string& service, int index);
   Context& context() { return context_; }
@@ -178,7 +180,7 @@ class Supervisor final : public Runtime {
   TaskGroup keeping_;  // reads what the keeper answers
   Event idle_;
   Event turn_over_;
-  bool commanded_ = false;
+  const ProgressSink* commander_ = nullptr;  // of the command whose turn it is
   Execution* execution_ = nullptr;
   std::vector<std::string> warnings_;           // of the plan at work
   std::set<std::string> creating_;              // containers that the plan at work creates

@@ -220,15 +220,4 @@ std::vector<std::string> load_image(const Roots& roots, const std::string& sourc
   return store.load(source, name);
 }
 
-std::vector<std::string> missing_images(const Roots& roots,
-                                        const std::vector<std::string>& references) {
-  Database db(roots.database());
-  engine::ImageStore store(db, roots);
-  std::vector<std::string> out;
-  for (const std::string& r : references) {
-    if (!store.find(r)) out.push_back(r);
-  }
-  return out;
-}
-
 }  // namespace pcompose::scheduler

@@ -91,8 +91,5 @@ struct ImageView {
 std::vector<ImageView> view_images(const Roots& roots);
 std::vector<std::string> load_image(const Roots& roots, const std::string& source,
                                     const std::string& name);
-// The images of these references that are not here.
-std::vector<std::string> missing_images(const Roots& roots,
-                                        const std::vector<std::string>& references);
 
 }  // namespace pcompose::scheduler

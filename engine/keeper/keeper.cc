@@ -1,8 +1,7 @@
 // The keeper: parent of every container of one project, and the store of its descriptors.
 //
-//   pcompose-keeper RUNDIR SUPERVISOR ARG...     starts SUPERVISOR ARG... and again whenever it
-//   dies pcompose-keeper RUNDIR --adopt               for a supervisor whose keeper died; 3 is the
-//   socket to it
+//   pcompose-keeper RUNDIR SUPERVISOR ARG...   starts SUPERVISOR ARG..., again whenever it dies
+//   pcompose-keeper RUNDIR --adopt             for a supervisor whose keeper died; 3 is its socket
 //
 // Descriptor 3 of a fresh keeper is the project's listening control socket. One thread, no
 // allocation, no library: it must outlive everything else here.
@@ -352,10 +351,18 @@ void start_supervisor() {
 
 void on_socket();
 
+// Its last messages: the next one needs what it stored, and after `quit` there is none. Before them
+// comes, once, that it died with messages of ours unread (ECONNRESET).
+void read_the_rest() {
+  for (char peek = 0; socket_fd > 0;) {
+    ssize_t n = recv(socket_fd, &peek, 1, MSG_PEEK | MSG_DONTWAIT);
+    if (n > 0) on_socket();
+    if (n == 0 || (n < 0 && errno != ECONNRESET)) return;
+  }
+}
+
 void on_supervisor_end() {
-  // Its last messages first: a `quit` that is not read would start another supervisor for nothing.
-  for (char peek = 0; socket_fd > 0 && recv(socket_fd, &peek, 1, MSG_PEEK | MSG_DONTWAIT) > 0;)
-    on_socket();
+  read_the_rest();
   siginfo_t info{};
   if (supervisor_is_child)
     waitid(static_cast<idtype_t>(P_PIDFD), static_cast<id_t>(supervisor_pidfd), &info, WEXITED);
@@ -363,8 +370,7 @@ void on_supervisor_end() {
   release(socket_fd);
   if (quitting) _exit(0);
   // One that lived is replaced at once; one that dies by itself again and again must not spin.
-  // SIGKILL is somebody else's doing (or want of memory), and no reason to leave the containers
-  // alone for long.
+  // SIGKILL is somebody else's doing (or want of memory): the containers are not left alone long.
   bool lived = monotonic_ms() - supervisor_started_ms > 2000;
   bool killed = supervisor_is_child && info.si_code == CLD_KILLED && info.si_status == SIGKILL;
   backoff_ms = lived || backoff_ms == 0 ? (lived ? 0 : 10) : backoff_ms * 2;

@@ -177,5 +177,20 @@ TEST(Changes, NameTheAttributeAndItsPlace) {
   EXPECT_EQ(changes_of("    ports: [80]\n", "    ports: [81]\n"), "ports compose.yaml:4:12");
 }
 
+TEST(Hash, OptionsOfItsVolumesCount) {
+  auto hash = [](const std::string& options) {
+    FakeFiles files({{"/p/compose.yaml",
+                      "services:\n  a: {image: x, volumes: [vol:/v]}\n  b: {image: x}\n"
+                      "volumes: {vol: {driver_opts: {type: tmpfs, o: " +
+                          options + "}}}\n"}});
+    Project project = load(options_in("/p"), files);
+    return std::pair(config_hash(project.services.at("a"), project),
+                     config_hash(project.services.at("b"), project));
+  };
+  EXPECT_EQ(hash("size=1m"), hash("size=1m"));
+  EXPECT_NE(hash("size=1m").first, hash("size=2m").first);
+  EXPECT_EQ(hash("size=1m").second, hash("size=2m").second);
+}
+
 }  // namespace
 }  // namespace pcompose::compose

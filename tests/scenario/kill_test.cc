@@ -142,6 +142,35 @@ TEST_F(KillTest, TheNextUpFinishesWhatAKilledClientBegan) {
   }
 }
 
+TEST_F(KillTest, WhatAKilledClientWaitsForHoldsUpNobody) {
+  compose(R"(services:
+  never:
+    image: busybox
+    command: sleep 1000
+    healthcheck: {test: "false", interval: 1s, retries: 1000}
+  w:
+    image: busybox
+    command: sleep 1000
+    depends_on: {never: {condition: service_healthy}}
+)");
+  Child up = start_pcompose({"up", "-d"}, "killed");
+  ASSERT_TRUE(eventually([&] { return state("never") == "running"; }));
+  // Another waits for its turn already; a third comes later.
+  Child second = start_pcompose({"stop"}, "second");
+  ASSERT_TRUE(
+      eventually([&] { return read_file(file("second.err")).contains("another command"); }));
+  up.pidfd().send_signal(SIGKILL);
+  up.wait();
+  ASSERT_TRUE(eventually([&] { return second.pidfd().ended(); }));
+  EXPECT_EQ(second.wait().code(), 0) << read_file(file("second.err"));
+  EXPECT_EQ(state("never"), "exited");
+  Child third = start_pcompose({"up", "-d"}, "third");
+  ASSERT_TRUE(eventually([&] { return state("never") == "running"; }));
+  third.pidfd().send_signal(SIGKILL);
+  third.wait();
+  expect(0, {"down"});
+}
+
 TEST_F(KillTest, UpGoesOnWhenTheSupervisorDiesInIt) {
   compose(R"(services:
   slow: {image: busybox, command: sleep 0.3}
