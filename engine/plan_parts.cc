@@ -104,6 +104,8 @@ void add_root(Plan& plan, const Root& root) {
   o.s2 = plan.text(fmt::format("lowerdir={},upperdir={},workdir={}", fmt::join(root.lower, ":"),
                                root.upper, root.work));
   o.s3 = plan.text(root.path);
+  o.a = static_cast<int32_t>(root.uid);
+  o.b = static_cast<int32_t>(root.gid);
   plan.add(o);
 }
 
@@ -264,6 +266,13 @@ void add_identity(Plan& plan, const Process& p, const Linux& linux) {
   Op mask = op(OpCode::umask);
   mask.a = static_cast<int32_t>(p.umask.value_or(022));
   plan.add(mask);
+  if (linux.memory_policy) {
+    Op o = op(OpCode::memory_policy);
+    o.a = linux.memory_policy->mode;
+    o.s1 = plan.blob(linux.memory_policy->nodes.data(), linux.memory_policy->nodes.size());
+    o.b = static_cast<int32_t>(linux.memory_policy->nodes.size());
+    plan.add(o);
+  }
   if (linux.personality) {
     Op o = op(OpCode::personality);
     o.arg = *linux.personality;

@@ -125,7 +125,7 @@ std::string features_document() {
       {"namespaces", array_of(namespaces)},
       {"capabilities", array_of(capability_names())},
       {"cgroup",
-       {{"v1", true}, {"v2", true}, {"systemd", false}, {"systemdUser", false}, {"rdma", false}}},
+       {{"v1", true}, {"v2", true}, {"systemd", false}, {"systemdUser", false}, {"rdma", true}}},
       {"seccomp", seccomp_features()},
       {"apparmor", {{"enabled", exists("/sys/module/apparmor")}}},
       {"selinux", {{"enabled", exists("/sys/fs/selinux")}}},
