@@ -127,10 +127,11 @@ void add_default_devices(Plan& plan) {
   add_default_links(plan);
 }
 
-void bind_device(Plan& plan, const std::string& host_path, const std::string& path) {
+void bind_device(Plan& plan, const std::string& host_path, const std::string& path, int tree) {
   Mount m;
   m.type = "bind";
   m.source = host_path;
+  m.tree = tree;
   m.destination = path;
   m.is_file = true;
   m.recursive = false;

@@ -128,6 +128,7 @@ struct Device {
   uint32_t major = 0, minor = 0;
   uint32_t mode = 0666;
   uint32_t uid = 0, gid = 0;
+  int tree = -1;  // the node, as a detached mount, instead of the host's. Not owned.
 };
 
 struct DeviceRule {
