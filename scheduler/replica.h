@@ -265,6 +265,15 @@ class Replica {
                   std::optional<Instant> deadline);
   Task<> run_post_start();
   Task<> run_pre_stop(Instant deadline);
+  // replica_device_hooks.cc: of its CDI devices.
+  enum class HookPlace : uint8_t { host, container };
+  [[nodiscard]] std::string hook_state(const char* status, pid_t pid) const;
+  Task<> run_device_hook(const engine::Hook& hook, const char* kind, const std::string& state,
+                         HookPlace place);
+  Task<> run_create_hooks();
+  Task<> run_start_hooks();
+  Task<> run_late_hooks(const std::vector<engine::Hook>& hooks, const char* kind,
+                        const std::string& state);
   void apply_limits(engine::ContainerSpec& spec);
   [[nodiscard]] std::string out_of_memory() const;
   // replica_oci.cc: by a runtime of others.

@@ -155,7 +155,10 @@ Task<> Replica::prepare() {
     if (has_own_runtime()) co_return;  // created when it starts: its volumes are attached then
     co_await park();
     spaces_ = SharedSpaces();
+    co_await run_create_hooks();
   } catch (Error& e) {
+    if (parked_) Pidfd(std::move(parked_->pidfd)).send_signal(SIGKILL);
+    parked_.reset();
     throw e.add("prepare container " + row_.name).at(service_.position);
   }
 }

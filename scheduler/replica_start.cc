@@ -321,6 +321,7 @@ Task<> Replica::run_program() {
   spec_.process.stdio[2] = err.get();
   co_await publish_ports();
   if (!parked_) throw engine::KeeperDied();
+  co_await run_start_hooks();
   ended_.clear();
   exit_status_.reset();
   struct Going {
@@ -333,6 +334,8 @@ Task<> Replica::run_program() {
   launched.pid = parked_->pid;
   launched.pidfd = std::move(parked_->pidfd);
   started(std::move(launched));
+  co_await run_late_hooks(device_edits_.hooks.poststart, "poststart",
+                          hook_state("running", row_.pid));
 }
 
 engine::User Replica::user_in(int root, const std::string& wanted, std::string* home) const {
