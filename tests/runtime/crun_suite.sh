@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # crun_suite.sh SOURCE [TEST...] - crun's own tests, in Python, with ours in its place.
 #
-# SOURCE is a checkout of containers/crun; nothing is built but its test's init (musl-gcc or a libc that links
-# statically). Prints a line for each test that fails. Needs root. Some tests are of crun alone: its messages, its files
+# SOURCE is a checkout of containers/crun; nothing is built but its test's init (statically, with the system's C
+# library). Prints a line for each test that fails. Needs root. Some tests are of crun alone: its messages, its files
 # in --root, its annotations.
 set -euo pipefail
 here=$(dirname "$(readlink -f "$0")")
@@ -10,7 +10,7 @@ tests=$(readlink -e "${1:?SOURCE is missing}/tests")
 shift
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-compiler=$(command -v musl-gcc || command -v clang-19)
+compiler=$(command -v clang-19 || command -v cc)
 printf '#define HAVE_%s 1\n' SECCOMP ERROR_H LINUX_IOPRIO_H > "$work/config.h"
 "$compiler" -static -I"$work" -o "$work/init" "$tests/init.c"
 export OCI_RUNTIME=$here/../../build/release/bin/pcompose-runtime INIT=$work/init PYTHONPATH=$tests
