@@ -130,6 +130,7 @@ std::string features_document() {
       {"apparmor", {{"enabled", exists("/sys/module/apparmor")}}},
       {"selinux", {{"enabled", exists("/sys/fs/selinux")}}},
       {"intelRdt", {{"enabled", false}}},
+      {"netDevices", {{"enabled", false}}},
       {"mountExtensions", {{"idmap", {{"enabled", true}}}}}};
   json::object features = {{"ociVersionMin", "1.0.0"},
                            {"ociVersionMax", "1.2.0"},

@@ -72,6 +72,20 @@ TEST(Config, WhatIsNotCarriedOutIsRefusedWithItsPlace) {
             "linux.namespaces[1].type: pid stands there twice");
 }
 
+TEST(Config, DeadlinesHaveAnOrder) {
+  auto error = [](const std::string& rest) {
+    return error_of(document(R"("process": {"cwd": "/", "scheduler": {"policy": "SCHED_DEADLINE")" +
+                             rest + "}}"));
+  };
+  EXPECT_EQ(error(R"(, "deadline": 5000)"),
+            "process.scheduler.runtime: SCHED_DEADLINE wants 1024 ns or more");
+  EXPECT_EQ(error(R"(, "runtime": 5000)"), "process.scheduler.deadline: SCHED_DEADLINE wants one");
+  EXPECT_EQ(error(R"(, "runtime": 5000, "deadline": 4000)"),
+            "process.scheduler.runtime: lies above deadline");
+  EXPECT_EQ(error(R"(, "runtime": 2000, "deadline": 4000, "period": 3000)"),
+            "process.scheduler.deadline: lies above period");
+}
+
 TEST(Config, MemoryPolicyAndRdma) {
   Linux linux = parse_config(document(R"("linux": {
     "memoryPolicy": {"mode": "MPOL_INTERLEAVE", "nodes": "0-1,9", "flags": ["MPOL_F_STATIC_NODES"]},
