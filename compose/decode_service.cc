@@ -145,7 +145,7 @@ void ServiceDecoder::texts(const Node& node, Service& out) {
   if (!names_another(node, "pid"))
     only(node, "pid", {"private", "host", "service:NAME", "container:NAME"});
   only(node, "uts", {"host"});
-  only(node, "userns_mode", {"host"});
+  user_namespace(node);
   only(node, "isolation", {"default"});
   refuse_what_windows_has(node);
   options_of_storage(node);

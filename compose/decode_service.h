@@ -35,6 +35,7 @@ class ServiceDecoder {
   void restart(const Node& node, Service& out);
   void refuse_what_windows_has(const Node& node);
   void options_of_storage(const Node& node);
+  void user_namespace(const Node& node);
   void without_effect(const Node& node);
   void logging(const Node& node);
   void log_option(const Entry& option);

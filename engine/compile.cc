@@ -9,21 +9,47 @@ namespace pcompose::engine {
 using launch::Op;
 using launch::OpCode;
 
+namespace {
+
+// Layers are shown by who owns their file system, and mounted by who may write to it; all that
+// follows belongs to the container's own users.
+void enter_own_users(Plan& plan, const ContainerSpec& spec) {
+  plan.add(op(OpCode::private_mounts));
+  if (!spec.root.mapped.empty()) {
+    Op shown = op(OpCode::idmap);
+    shown.s1 = plan.text(spec.root.mapped);
+    shown.fd = plan.descriptor(spec.linux.user_namespace);
+    plan.add(shown);
+    add_root(plan, spec.root);
+  }
+  Op enter = op(OpCode::set_namespace);
+  enter.fd = plan.descriptor(spec.linux.user_namespace);
+  enter.arg = CLONE_NEWUSER;
+  plan.add(enter);
+  Op make = op(OpCode::new_namespace);
+  make.arg = spec.linux.new_namespaces;
+  plan.add(make);
+}
+
+}  // namespace
+
 Plan prepare_plan(const ContainerSpec& spec) {
   const Linux& linux = spec.linux;
+  bool own_users = linux.user_namespace >= 0;
   // The cgroup namespace is made after the cgroup was joined: its root is where the process is
   // then.
   uint64_t at_clone = linux.new_namespaces & ~static_cast<uint64_t>(CLONE_NEWCGROUP);
   for (const auto& [type, fd] : linux.namespaces) at_clone &= ~type;
-  Plan plan(at_clone);
+  Plan plan(own_users ? CLONE_NEWNS : at_clone);
   add_cgroups(plan, linux);
+  if (own_users) enter_own_users(plan, spec);
   for (const auto& [type, fd] : linux.namespaces) {
     Op join = op(OpCode::set_namespace);
     join.fd = plan.descriptor(fd);
     join.arg = type;
     plan.add(join);
   }
-  if ((linux.new_namespaces & CLONE_NEWCGROUP) != 0) {
+  if ((linux.new_namespaces & CLONE_NEWCGROUP) != 0 && !own_users) {
     Op o = op(OpCode::new_namespace);
     o.arg = CLONE_NEWCGROUP;
     plan.add(o);
@@ -36,11 +62,18 @@ Plan prepare_plan(const ContainerSpec& spec) {
     plan.add(o);
   }
   // A pid namespace is entered by children only (setns(2)), and /proc shows that of who mounts it.
-  bool forks =
-      std::ranges::any_of(linux.namespaces, [](const auto& n) { return n.first == CLONE_NEWPID; });
+  bool forks = own_users || std::ranges::any_of(linux.namespaces, [](const auto& n) {
+                 return n.first == CLONE_NEWPID;
+               });
   if (forks) plan.add(op(OpCode::fork_sibling));
   plan.add(op(OpCode::private_mounts));
-  add_root(plan, spec.root);
+  if (own_users) {
+    // As who could reach it until now: the way there is closed to others.
+    add_text(plan, OpCode::root_bind, spec.root.path);
+    plan.add(op(OpCode::map_ids));
+  } else {
+    add_root(plan, spec.root);
+  }
   for (const Mount& m : spec.mounts) add_mount(plan, m);
   if (linux.bind_devices) {
     bind_default_devices(plan);
@@ -101,6 +134,7 @@ Plan exec_plan(const Process& process, const Entry& into, const Linux& linux) {
   enter.fd = plan.descriptor(into.pidfd);
   enter.arg = into.namespaces;
   plan.add(enter);
+  if ((into.namespaces & CLONE_NEWUSER) != 0) plan.add(op(OpCode::map_ids));
   Op enter_root = op(OpCode::enter_root);
   enter_root.fd = plan.descriptor(into.root);
   plan.add(enter_root);

@@ -73,6 +73,8 @@ CopyRequest request_of(const CopyTarget& target) {
   out.keep_owners = target.owners == Owners::keep;
   out.uid = target.uid;
   out.gid = target.gid;
+  out.root_uid = target.root_uid;
+  out.root_gid = target.root_gid;
   return out;
 }
 

@@ -20,6 +20,7 @@ struct CopyTarget {
   Fd directory;
   Owners owners = Owners::given;
   uint32_t uid = 0, gid = 0;
+  uint32_t root_uid = 0, root_gid = 0;  // who its root is for us; all ids are counted from there
 };
 
 // Each blocks, and throws the worker's Error.

@@ -39,8 +39,8 @@ struct Place {
 // Directories wait in a queue: however deep they are, no more than three are open at a time.
 class LayerCopy {
  public:
-  LayerCopy(std::vector<Fd> layers, size_t uppers, int root)
-      : layers_(std::move(layers)), uppers_(uppers), root_(root) {}
+  LayerCopy(std::vector<Fd> layers, size_t uppers, int root, const ContainerIds& ids)
+      : layers_(std::move(layers)), uppers_(uppers), root_(root), ids_(ids) {}
   void run();
 
  private:
@@ -49,11 +49,13 @@ class LayerCopy {
   void look(const Place& place, size_t layer, Names& names) const;
   void fill(const Place& place);
   void make(const Place& place, size_t layer, int to, const Names& names);
+  [[nodiscard]] struct stat status_for(int directory, const std::string& name) const;
   bool link_to_copy(const Place& place, int to, const std::string& name, const struct stat& status);
 
   std::vector<Fd> layers_;
   size_t uppers_;  // so many of them were written by a container
   int root_;
+  const ContainerIds& ids_;
   std::deque<Place> waiting_;
   std::map<std::pair<dev_t, ino_t>, std::string> copies_;  // of files with several names
 };
@@ -62,6 +64,20 @@ struct stat status_of(int directory, const std::string& name) {
   struct stat status{};
   if (::fstatat(directory, name.c_str(), &status, AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH) != 0)
     throw Error::from_errno("stat " + name);
+  return status;
+}
+
+// With the owner it gets.
+struct stat LayerCopy::status_for(int directory, const std::string& name) const {
+  struct stat status = status_of(directory, name);
+  if (ids_.empty()) return status;
+  auto uid = id_outside(ids_.uids, status.st_uid), gid = id_outside(ids_.gids, status.st_gid);
+  if (!uid || !gid) {
+    throw Error("the owner of " + name + " is not among the ids of the container")
+        .hint("ask for more: userns_mode: auto:size=N");
+  }
+  status.st_uid = *uid;
+  status.st_gid = *gid;
   return status;
 }
 
@@ -94,7 +110,7 @@ void LayerCopy::look(const Place& place, size_t layer, Names& names) const {
     std::string name = plain ? entry.substr(kWhiteout.size()) : entry;
     Found& found = names[name];
     if (found.closed) continue;
-    struct stat status = status_of(from.get(), entry);
+    struct stat status = status_for(from.get(), entry);
     bool directory = S_ISDIR(status.st_mode);
     if (found.directories.empty()) {
       found.layer = layer;
@@ -144,7 +160,7 @@ void LayerCopy::fill(const Place& place) {
 void LayerCopy::run() {
   Place root;
   for (size_t i = 0; i < layers_.size(); ++i) root.layers.push_back(i);
-  root.status = status_of(layers_.front().get(), "");
+  root.status = status_for(layers_.front().get(), "");
   waiting_.push_back(std::move(root));
   for (; !waiting_.empty(); waiting_.pop_front()) {
     try {
@@ -157,7 +173,7 @@ void LayerCopy::run() {
 
 }  // namespace
 
-void copy_layers(const Root& root, int to) {
+void copy_layers(const Root& root, int to, const ContainerIds& ids) {
   Fd directory = open_file(root.links, O_PATH | O_DIRECTORY);
   std::vector<Fd> layers;
   if (!root.upper.empty()) layers.push_back(open_file(root.upper, O_RDONLY | O_DIRECTORY));
@@ -165,7 +181,7 @@ void copy_layers(const Root& root, int to) {
   // Our own short links lead to them.
   for (const std::string& name : root.lower)
     layers.push_back(open_at(directory.get(), name, O_RDONLY | O_DIRECTORY));
-  LayerCopy(std::move(layers), uppers, to).run();
+  LayerCopy(std::move(layers), uppers, to, ids).run();
 }
 
 }  // namespace pcompose::engine

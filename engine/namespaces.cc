@@ -34,7 +34,8 @@ uint64_t namespaces_apart_from_ours(pid_t pid) {
                             {CLONE_NEWNET, "net"},
                             {CLONE_NEWIPC, "ipc"},
                             {CLONE_NEWUTS, "uts"},
-                            {CLONE_NEWCGROUP, "cgroup"}}) {
+                            {CLONE_NEWCGROUP, "cgroup"},
+                            {CLONE_NEWUSER, "user"}}) {
     std::error_code gone;
     std::string file = std::string("/ns/") + name;
     auto theirs = fs::read_symlink("/proc/" + std::to_string(pid) + file, gone);

@@ -12,8 +12,8 @@ namespace pcompose::engine {
 // into (ptrace(2), "Ptrace access mode checking"), is left out.
 std::vector<pid_t> processes_in_namespace_of(pid_t init);
 
-// CLONE_NEW… of the namespaces (mnt, pid, net, ipc, uts, cgroup) that it does not share with us.
-// One that it shares need not be entered, and may not be where it is not our user namespace's
+// CLONE_NEW… of the namespaces (mnt, pid, net, ipc, uts, cgroup, user) that it does not share with
+// us. One that it shares need not be entered, and may not be where it is not our user namespace's
 // (setns(2)).
 uint64_t namespaces_apart_from_ours(pid_t pid);
 

@@ -96,6 +96,8 @@ std::string Plan::describe(int index) const {
       return "make mounts private";
     case OpCode::propagation:
       return fmt::format("set the propagation of {} to {:#x}", op.s1 != 0 ? s1 : "/", op.arg);
+    case OpCode::idmap:
+      return fmt::format("show {} with the owners of a user namespace", s1);
     case OpCode::overlay:
       return fmt::format("mount overlay {}", s2);
     case OpCode::root_bind:
@@ -163,6 +165,8 @@ std::string Plan::describe(int index) const {
       return fmt::format("set the io priority to {:#x}", op.a);
     case OpCode::affinity:
       return "set the processors";
+    case OpCode::memory_policy:
+      return "set the memory policy";
     case OpCode::personality:
       return fmt::format("set personality {:#x}", op.arg);
     case OpCode::umask:

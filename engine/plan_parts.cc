@@ -104,6 +104,8 @@ void add_root(Plan& plan, const Root& root) {
   o.s2 = plan.text(fmt::format("lowerdir={},upperdir={},workdir={}", fmt::join(root.lower, ":"),
                                root.upper, root.work));
   o.s3 = plan.text(root.path);
+  o.a = static_cast<int32_t>(root.uid);
+  o.b = static_cast<int32_t>(root.gid);
   plan.add(o);
 }
 
@@ -125,10 +127,11 @@ void add_default_devices(Plan& plan) {
   add_default_links(plan);
 }
 
-void bind_device(Plan& plan, const std::string& host_path, const std::string& path) {
+void bind_device(Plan& plan, const std::string& host_path, const std::string& path, int tree) {
   Mount m;
   m.type = "bind";
   m.source = host_path;
+  m.tree = tree;
   m.destination = path;
   m.is_file = true;
   m.recursive = false;
@@ -264,6 +267,13 @@ void add_identity(Plan& plan, const Process& p, const Linux& linux) {
   Op mask = op(OpCode::umask);
   mask.a = static_cast<int32_t>(p.umask.value_or(022));
   plan.add(mask);
+  if (linux.memory_policy) {
+    Op o = op(OpCode::memory_policy);
+    o.a = linux.memory_policy->mode;
+    o.s1 = plan.blob(linux.memory_policy->nodes.data(), linux.memory_policy->nodes.size());
+    o.b = static_cast<int32_t>(linux.memory_policy->nodes.size());
+    plan.add(o);
+  }
   if (linux.personality) {
     Op o = op(OpCode::personality);
     o.arg = *linux.personality;

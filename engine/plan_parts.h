@@ -22,7 +22,7 @@ void add_device(Plan& plan, const Device& device);
 void add_default_links(Plan& plan);
 // What a user namespace can have instead: the host's nodes (mknod(2) makes none that work there).
 void bind_default_devices(Plan& plan);
-void bind_device(Plan& plan, const std::string& host_path, const std::string& path);
+void bind_device(Plan& plan, const std::string& host_path, const std::string& path, int tree = -1);
 // Those of add_default_devices(), and the terminal multiplexer, which is the container's own
 // devpts.
 bool is_default_device(const std::string& path);

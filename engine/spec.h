@@ -110,6 +110,15 @@ struct Root {
       path;  // where it is mounted (any directory: the mount namespace is the container's own)
   int tree = -1;
   bool readonly = false;
+  // Of a container with a user namespace of its own: the directory that holds all of an overlay,
+  // whose owners are shown through that namespace, and who its root is outside.
+  std::string mapped;
+  uint32_t uid = 0, gid = 0;
+};
+
+struct MemoryPolicy {  // set_mempolicy(2)
+  int mode = 0;        // MPOL_… with MPOL_F_…
+  std::string nodes;   // as bits, lowest byte first
 };
 
 struct Device {
@@ -119,6 +128,7 @@ struct Device {
   uint32_t major = 0, minor = 0;
   uint32_t mode = 0666;
   uint32_t uid = 0, gid = 0;
+  int tree = -1;  // the node, as a detached mount, instead of the host's. Not owned.
 };
 
 struct DeviceRule {
@@ -194,6 +204,7 @@ struct Resources {
   std::vector<std::pair<std::string, uint64_t>> huge_pages;  // "2MB", bytes
   std::optional<uint32_t> network_class;
   std::vector<std::pair<std::string, uint32_t>> network_priorities;
+  std::vector<std::pair<std::string, std::string>> rdma;     // device, "hca_handle=1 hca_object=2"
   std::vector<std::pair<std::string, std::string>> unified;  // file and value, v2 only
 };
 
@@ -203,6 +214,9 @@ struct Linux {
   std::vector<std::pair<uint64_t, int>> namespaces;  // the same, open
   int network_namespace = -1;                        // joined instead of a new one
   std::vector<IdMapping> uid_mappings, gid_mappings;
+  // Of a container that the keeper starts: the user namespace that it lives in, and that owns its
+  // network namespace. Not owned.
+  int user_namespace = -1;
   std::vector<TimeOffset> time_offsets;
   std::string cgroups_path;
   Resources resources;
@@ -215,6 +229,7 @@ struct Linux {
   uint64_t rootfs_propagation = 0;                          // MS_…; 0: nothing was said
   std::string mount_label;
   std::optional<uint64_t> personality;
+  std::optional<MemoryPolicy> memory_policy;
   std::optional<SeccompProfile> seccomp_profile;
   std::string seccomp;         // the filter as bytes (struct sock_filter[]), "" = none
   uint32_t seccomp_flags = 0;  // SECCOMP_FILTER_FLAG_…

@@ -126,4 +126,17 @@ User resolve_user_in(int root, std::string_view wanted, std::string* home) {
   return resolve_user(wanted, read_in(root, "etc/passwd"), read_in(root, "etc/group"), home);
 }
 
+uint32_t highest_id_in(int root) {
+  uint32_t highest = 0;
+  for (const char* file : {"etc/passwd", "etc/group"}) {
+    std::string text = read_in(root, file);
+    for (std::string_view line : split(text, '\n')) {
+      auto fields = split(line, ':');
+      if (fields.size() < 3 || fields[0] == "nobody" || fields[0] == "nogroup") continue;
+      if (auto id = number(fields[2])) highest = std::max(highest, *id);
+    }
+  }
+  return highest;
+}
+
 }  // namespace pcompose::engine

@@ -21,4 +21,8 @@ User resolve_user_in(int root, std::string_view wanted, std::string* home = null
 uint32_t resolve_group(std::string_view wanted, std::string_view group);
 uint32_t resolve_group_in(int root, std::string_view wanted);
 
+// The highest id that both files beneath `root` name, `nobody` and `nogroup` apart; 0 where there
+// is none.
+uint32_t highest_id_in(int root);
+
 }  // namespace pcompose::engine

@@ -128,6 +128,16 @@ Kernel::Kernel()
 Namespace Kernel::make_namespace(Dns dns) {
   Return home(host_.get());
   if (::unshare(CLONE_NEWNET) != 0) throw Error::from_errno("make a network namespace");
+  return furnish_here(dns);
+}
+
+Namespace Kernel::furnish_namespace(int namespace_fd, Dns dns) {
+  Return home(host_.get());
+  enter(namespace_fd);
+  return furnish_here(dns);
+}
+
+Namespace Kernel::furnish_here(Dns dns) {
   Namespace out;
   out.fd = open_file("/proc/thread-self/ns/net", O_RDONLY);
   out.route = open_netlink(NETLINK_ROUTE);

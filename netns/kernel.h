@@ -70,6 +70,8 @@ class Kernel {
   // A namespace with loopback up, IPv6 off but on loopback, ping allowed to every group and ports
   // from 0 for everyone (as docker has it: a container's user is not root). About 0.6 ms.
   Namespace make_namespace(Dns dns);
+  // The same of one that is new and was made by another.
+  Namespace furnish_namespace(int namespace_fd, Dns dns);
 
   // UDP and TCP sockets on 127.0.0.11 in an existing namespace, and the stateless nftables rewrite
   // of port 53 to them, so that an application may own port 53 itself. Replaces the rewrite of an
@@ -118,6 +120,7 @@ class Kernel {
   [[nodiscard]] std::map<std::string, int> links();
 
  private:
+  Namespace furnish_here(Dns dns);
   int link_index(const std::string& name);
   void give_bridge(const BridgeSpec& spec, int index, const Ip& address, int length);
   void make_child_link(int namespace_fd, const EndpointLink& endpoint);

@@ -60,6 +60,7 @@ struct ReplicaSpec {
   std::string replica;  // leases belong to (project, replica)
   std::vector<Attachment>
       attachments;  // eth0, eth1, …; none: loopback only, no DNS (network_mode: none)
+  int given = -1;   // a new namespace that somebody else made, with its own owner. Not owned
 };
 
 // An address that the file fixes: kept from everybody else before dynamic ones are given.

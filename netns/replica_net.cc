@@ -148,7 +148,9 @@ EndpointLink NetworkWorker::link_of(const EndpointRow& row, const Attachment& at
 NetworkWorker::Built NetworkWorker::build(const ReplicaSpec& spec,
                                           const std::vector<EndpointRow>& endpoints, Known& known) {
   Built out;
-  out.space = kernel_.make_namespace(endpoints.empty() ? Dns::none : Dns::serve);
+  Dns dns = endpoints.empty() ? Dns::none : Dns::serve;
+  out.space =
+      spec.given < 0 ? kernel_.make_namespace(dns) : kernel_.furnish_namespace(spec.given, dns);
   for (size_t i = 0; i < endpoints.size(); ++i) {
     const NetworkRow& network = known_network(known, spec.attachments[i].network);
     EndpointLink link = link_of(endpoints[i], spec.attachments[i], network);

@@ -54,7 +54,11 @@ void CdiEdits::add(const CdiEdits& other) {
   append(nodes, other.nodes);
   append(mounts, other.mounts);
   append(groups, other.groups);
-  append(hooks, other.hooks);
+  using engine::Hooks;
+  for (auto list : {&Hooks::prestart, &Hooks::create_runtime, &Hooks::create_container,
+                    &Hooks::start_container, &Hooks::poststart, &Hooks::poststop})
+    append(hooks.*list, other.hooks.*list);
+  if (refused.empty()) refused = other.refused;
 }
 
 void CdiEdits::apply(engine::ContainerSpec& spec) const {
@@ -66,6 +70,7 @@ void CdiEdits::apply(engine::ContainerSpec& spec) const {
     }
     spec.linux.devices.push_back(std::move(device));
   }
+  spec.hooks = hooks;
   for (engine::Mount mount : mounts) {
     mount.is_file = mount.type == "bind" && !fs::is_directory(mount.source);
     spec.mounts.push_back(std::move(mount));
@@ -206,11 +211,11 @@ CdiEdits cdi_edits_of(const compose::Service& service) {
            [&](auto& names) { add_request(*registry, reserved[i], false, names); });
     }
   }
-  if (out.hooks.empty()) return out;
-  throw Error("services." + service.name + ": its CDI devices want hooks to be run, as " +
-              out.hooks.front() + ", which is not supported")
+  if (out.refused.empty()) return out;
+  throw Error("services." + service.name + ": its CDI devices want " + out.refused +
+              ", which is not supported")
       .at(service.position)
-      .hint("generate the description without hooks");
+      .hint("generate the description without it");
 }
 
 }  // namespace pcompose::scheduler

@@ -25,7 +25,8 @@ struct CdiEdits {
   std::vector<Node> nodes;
   std::vector<engine::Mount> mounts;
   std::vector<uint32_t> groups;
-  std::vector<std::string> hooks;  // their programs
+  engine::Hooks hooks;
+  std::string refused;  // what of them no container of ours can have, with its place; "" = nothing
 
   void add(const CdiEdits& other);
   // Nodes, rules and mounts; environment and groups belong to the process, when it starts. Reads

@@ -1,5 +1,6 @@
 // The text of a CDI file. JSON is YAML.
 #include <algorithm>
+#include <array>
 #include <limits>
 
 #include <fmt/format.h>
@@ -102,6 +103,44 @@ engine::Mount mount_of(const YamlNode& node) {
   return out;
 }
 
+std::vector<std::string> texts(const YamlNode& node, std::string_view key) {
+  std::vector<std::string> out;
+  for (const YamlNode& item : items(node, key)) out.push_back(item.text);
+  return out;
+}
+
+void add_hook(const YamlNode& node, engine::Hooks& hooks) {
+  using engine::Hooks;
+  static const std::map<std::string, std::vector<engine::Hook> Hooks::*> kKinds = {
+      {"prestart", &Hooks::prestart},
+      {"createRuntime", &Hooks::create_runtime},
+      {"createContainer", &Hooks::create_container},
+      {"startContainer", &Hooks::start_container},
+      {"poststart", &Hooks::poststart},
+      {"poststop", &Hooks::poststop}};
+  auto kind = kKinds.find(needed(node, "hookName"));
+  if (kind == kKinds.end())
+    fail(node, fmt::format("hookName: \"{}\" is no hook", node.text_of("hookName")));
+  engine::Hook hook;
+  hook.path = absolute(node, "path");
+  hook.args = texts(node, "args");
+  hook.env = texts(node, "env");
+  if (const YamlNode* timeout = node.find("timeout")) {
+    hook.timeout = static_cast<int>(std::min<uint32_t>(number(*timeout), 86400));
+    if (*hook.timeout == 0) fail(*timeout, "timeout: 0 s are none");
+  }
+  (hooks.*kind->second).push_back(std::move(hook));
+}
+
+// What a later version added, and what cannot be had: said when a device of it is asked for.
+void refuse_others(const YamlNode& node, CdiEdits& out) {
+  static constexpr std::array kKnown = {"env", "deviceNodes", "mounts", "additionalGids", "hooks"};
+  for (const compose::Entry& entry : node.entries) {
+    if (std::ranges::find(kKnown, entry.key) == kKnown.end() && out.refused.empty())
+      out.refused = fmt::format("{} ({})", entry.key, entry.value.position().str());
+  }
+}
+
 CdiEdits edits(const YamlNode* node) {
   CdiEdits out;
   if (node == nullptr || node->is(Kind::null)) return out;
@@ -115,7 +154,8 @@ CdiEdits edits(const YamlNode* node) {
     out.nodes.push_back(device_node(device));
   for (const YamlNode& mount : items(*node, "mounts")) out.mounts.push_back(mount_of(mount));
   for (const YamlNode& group : items(*node, "additionalGids")) out.groups.push_back(number(group));
-  for (const YamlNode& hook : items(*node, "hooks")) out.hooks.push_back(absolute(hook, "path"));
+  for (const YamlNode& hook : items(*node, "hooks")) add_hook(hook, out.hooks);
+  refuse_others(*node, out);
   return out;
 }
 
@@ -134,7 +174,9 @@ bool is_kind(std::string_view text) {
 
 CdiSpec spec_of(const YamlNode& root) {
   CdiSpec out;
-  needed(root, "cdiVersion");
+  std::string version = needed(root, "cdiVersion");
+  if (!version.starts_with("0.") && !version.starts_with("1."))
+    fail(root, "cdiVersion: " + version + " is none of 0.x and 1.x");
   out.kind = needed(root, "kind");
   if (!is_kind(out.kind)) fail(root, "kind: " + out.kind + " is no VENDOR/CLASS");
   out.all = edits(root.find("containerEdits"));

@@ -10,6 +10,7 @@
 
 #include "base/error.h"
 #include "base/pidfd.h"
+#include "engine/container_ids.h"
 #include "engine/copy.h"
 #include "engine/fuse_layers.h"
 #include "engine/images.h"
@@ -88,7 +89,13 @@ CopySide CopySide::container(const Roots& roots, const ContainerRow& row, std::s
   // The pid may have become another's before it was opened, and not after.
   if (process_start_time(row.pid) != row.pid_start)
     throw Error("container " + row.name + " has just ended").hint("try again");
-  return {std::move(root), std::move(path), true};
+  CopySide out{std::move(root), std::move(path), true};
+  if (roots.rootless) return out;  // what copies is in the namespace already
+  auto ids = engine::ids_of_process(row.pid);
+  out.root_user_.uid = engine::id_outside(ids.uids, 0).value_or(0);
+  out.root_user_.gid = engine::id_outside(ids.gids, 0).value_or(0);
+  engine::make_files_as(out.root_user_.uid, out.root_user_.gid);
+  return out;
 }
 
 CopySide CopySide::host(std::string path) { return {Fd(), std::move(path), false}; }
@@ -157,7 +164,13 @@ class Copier {
   static engine::CopyTarget owned(const CopySide& side, Fd directory, KeepOwners keep) {
     engine::CopyTarget out{std::move(directory)};
     if (keep == KeepOwners::yes) out.owners = engine::Owners::keep;
-    if (side.in_container_ || Roots::from_environment().rootless) return out;
+    if (side.in_container_) {
+      // Where it has a user namespace of its own, its root is another of ours.
+      out.root_uid = side.root_user_.uid;
+      out.root_gid = side.root_user_.gid;
+      return out;
+    }
+    if (Roots::from_environment().rootless) return out;
     out.uid = ::geteuid();
     out.gid = ::getegid();
     return out;

@@ -10,6 +10,7 @@
 
 #include "base/fd.h"
 #include "base/roots.h"
+#include "engine/spec.h"
 #include "scheduler/state_store.h"
 
 namespace pcompose::scheduler {
@@ -43,6 +44,7 @@ class CopySide {
   Fd root_;  // nothing: the host's, from our working directory
   std::string path_;
   bool in_container_;
+  engine::User root_user_;  // who the container's root is for us
 };
 
 // Copies by the rules of `docker cp`: a source goes into a target that is a directory, and is

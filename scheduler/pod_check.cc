@@ -46,6 +46,10 @@ class PodChecker {
       report(service.origin("network_mode"), service, "network_mode",
              "a pod has one network namespace; remove it");
     }
+    if (!service.userns_mode.empty() && service.userns_mode != "host") {
+      report(service.origin("userns_mode"), service, "userns_mode",
+             "the namespaces of a pod are those of all its services; remove it");
+    }
     if (!service.mac_address.empty()) {
       report(service.origin("mac_address"), service, "mac_address",
              "a pod has one address; remove it");

@@ -147,6 +147,7 @@ void Replica::resume(Inherited inherited) {
   stdin_ = std::move(inherited.in);
   terminal_ = std::move(inherited.terminal);
   network_ = std::move(inherited.network);
+  users_ = std::move(inherited.users);
   dns_udp_ = std::move(inherited.dns_udp);
   dns_tcp_ = std::move(inherited.dns_tcp);
   auto& process = inherited.process;

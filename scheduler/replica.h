@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "engine/container_ids.h"
 #include "engine/output/pump.h"
 #include "engine/spec.h"
 #include "engine/storage.h"
@@ -50,7 +51,7 @@ inline constexpr int kLaunchAttempts = 3;
 // What an earlier supervisor's keeper still holds for a container.
 struct Inherited {
   std::optional<engine::KeptProcess> process;
-  Fd out, err, in, terminal, network, dns_udp, dns_tcp;
+  Fd out, err, in, terminal, network, users, dns_udp, dns_tcp;
 };
 
 // Created -> prepared -> started; after an end it starts again by its policy until it is stopped.
@@ -188,6 +189,16 @@ class Replica {
 
   void make_fifos();
   Task<> make_network();
+  // replica_users.cc: a user namespace of its own.
+  [[nodiscard]] bool has_own_users() const;
+  Task<uint32_t> ids_wanted();
+  Task<> choose_ids();
+  Task<Fd> make_users();  // returns the network namespace that they own
+  void put_into_own_users(engine::ContainerSpec& spec) const;
+  [[nodiscard]] engine::User outside_of_root() const;
+  [[nodiscard]] std::vector<Fd> open_binds(engine::ContainerSpec& spec) const;
+  void check_ids(const engine::User& user) const;
+  [[nodiscard]] std::string default_user() const;
   Task<> take_shared_network();
   [[nodiscard]] std::vector<netns::Attachment> attachments() const;
   [[nodiscard]] netns::ReplicaSpec network_spec() const;
@@ -237,6 +248,7 @@ class Replica {
   Task<> copy_root();
   Task<> serve_root();
   [[nodiscard]] Fd open_image(const engine::Image& image) const;
+  [[nodiscard]] Fd in_image(const std::string& target) const;
   Task<> await_root_server();
   [[nodiscard]] engine::StorageChoice chosen_storage() const;
   [[nodiscard]] Error refusal(const Error& e) const;
@@ -253,6 +265,15 @@ class Replica {
                   std::optional<Instant> deadline);
   Task<> run_post_start();
   Task<> run_pre_stop(Instant deadline);
+  // replica_device_hooks.cc: of its CDI devices.
+  enum class HookPlace : uint8_t { host, container };
+  [[nodiscard]] std::string hook_state(const char* status, pid_t pid) const;
+  Task<> run_device_hook(const engine::Hook& hook, const char* kind, const std::string& state,
+                         HookPlace place);
+  Task<> run_create_hooks();
+  Task<> run_start_hooks();
+  Task<> run_late_hooks(const std::vector<engine::Hook>& hooks, const char* kind,
+                        const std::string& state);
   void apply_limits(engine::ContainerSpec& spec);
   [[nodiscard]] std::string out_of_memory() const;
   // replica_oci.cc: by a runtime of others.
@@ -296,7 +317,8 @@ class Replica {
   std::optional<Probe> probe_;
   RestartTracker restarts_;
 
-  Fd out_, err_, stdin_, terminal_, network_, dns_udp_, dns_tcp_, diag_;
+  Fd out_, err_, stdin_, terminal_, network_, users_, dns_udp_, dns_tcp_, diag_;
+  engine::ContainerIds ids_;  // of has_own_users(), once they are chosen
   std::vector<netns::EndpointRow> endpoints_;
   OneAtATime making_network_;  // who is to live in it asks for it, too
   SharedNetwork shared_;       // of shares_network(); its descriptor is network_

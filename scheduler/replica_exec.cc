@@ -27,6 +27,8 @@ Task<std::shared_ptr<ExecProcess>> Replica::exec(const ExecRequest& request) {
   Fd root = open_file("/proc/" + std::to_string(row_.pid) + "/root", O_PATH | O_DIRECTORY);
   std::string user = !request.user.empty() ? request.user : service_.user;
   if (user.empty()) user = image_.config.user;
+  if (user.empty()) user = default_user();
+  if (has_own_users()) ids_ = engine::ids_of_process(row_.pid);
   std::string home;
   process.user = user_in(root.get(), user, &home);
   process.env = environment_of(service_, image_.config, hostname_of(service_, row_.id), home);

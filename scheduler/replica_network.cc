@@ -97,10 +97,14 @@ Task<> Replica::make_network() {
   if (network_) {
     // Kept over a restart, perhaps from an earlier supervisor.
     if (endpoints_.empty()) endpoints_ = co_await known_endpoints();
+    if (has_own_users()) co_await choose_ids();
     co_return;
   }
   netns::ReplicaSpec spec = network_spec();
   spec.attachments = attachments();
+  Fd own;
+  if (has_own_users()) own = co_await make_users();
+  spec.given = own.get();
   netns::ReplicaNet net = co_await context_.networks->make_replica(std::move(spec));
   network_ = std::move(net.namespace_fd);
   dns_udp_ = std::move(net.dns.udp);
@@ -163,9 +167,9 @@ Task<> Replica::release_network() {
     context_.names->drop_own(row_.short_id());
     endpoints_.clear();
     context_.names_changed();
-    for (const char* what : {"net", "dns-udp", "dns-tcp"})
+    for (const char* what : {"net", "user", "dns-udp", "dns-tcp"})
       context_.keeper->drop(descriptor_name(what));
-    for (Fd* fd : {&dns_udp_, &dns_tcp_, &diag_, &network_}) fd->reset();
+    for (Fd* fd : {&dns_udp_, &dns_tcp_, &diag_, &network_, &users_}) fd->reset();
   }
   auto ports = co_await context_.networks->ports();
   for (const auto& port : ports) {

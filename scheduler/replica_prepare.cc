@@ -42,6 +42,9 @@ void Replica::write_own_files() {
     Fd fd = open_file(path, O_WRONLY | O_CREAT | O_TRUNC, 0644);
     write_all(fd.get(), text);
     ::fchmod(fd.get(), 0644);
+    engine::User root = outside_of_root();
+    if (has_own_users() && ::fchown(fd.get(), root.uid, root.gid) != 0)
+      throw Error::from_errno("give " + path + " to the container's root");
   };
   // Who lives in another's namespace has its name and addresses, as docker has it.
   std::string hostname =
@@ -71,7 +74,8 @@ engine::ContainerSpec Replica::describe() {
   device_edits_ = cdi_edits_of(service_);
   device_edits_.apply(spec);
   spaces_.apply(spec);
-  if (engine::rootless::in_user_namespace()) engine::rootless::adapt(spec);
+  if (engine::rootless::in_user_namespace() || has_own_users()) engine::rootless::adapt(spec);
+  put_into_own_users(spec);
   spec.process.capabilities = context_.without_unguarded_mknod(spec.process.capabilities, service_);
   spec.linux.cgroup_procs = context_.cgroups->make(row_.short_id(), spec.linux.resources.devices);
   apply_limits(spec);
@@ -111,7 +115,9 @@ Task<> Replica::launch_parked() {
     lost_ = Pidfd();
     try {
       co_await make_root();
-      parked_ = co_await context_.keeper->launch(process_name(), engine::prepare_plan(spec_));
+      engine::ContainerSpec spec = spec_;
+      auto trees = open_binds(spec);
+      parked_ = co_await context_.keeper->launch(process_name(), engine::prepare_plan(spec));
       co_return;
     } catch (const engine::KeeperDied&) {
       if (attempt == kLaunchAttempts) throw;
@@ -149,7 +155,10 @@ Task<> Replica::prepare() {
     if (has_own_runtime()) co_return;  // created when it starts: its volumes are attached then
     co_await park();
     spaces_ = SharedSpaces();
+    co_await run_create_hooks();
   } catch (Error& e) {
+    if (parked_) Pidfd(std::move(parked_->pidfd)).send_signal(SIGKILL);
+    parked_.reset();
     throw e.add("prepare container " + row_.name).at(service_.position);
   }
 }

@@ -28,14 +28,15 @@ constexpr const char* kUnfinished = "/root.tmp";
 constexpr std::chrono::seconds kPatience(10);
 
 // Into the directory `state` + `name`.
-void copy_image(const std::string& state, const std::string& name, const engine::Root& root) {
+void copy_image(const std::string& state, const std::string& name, const engine::Root& root,
+                const engine::ContainerIds& ids = {}) {
   Fd directory = open_file(state, O_RDONLY | O_DIRECTORY);
   remove_tree(directory.get(), kUnfinished + 1);
   make_directories(state + kUnfinished);
   Fd to = open_file(state + kUnfinished, O_RDONLY | O_DIRECTORY);
   try {
     // With what it wrote while overlayfs still took it.
-    engine::copy_layers(root, to.get());
+    engine::copy_layers(root, to.get(), ids);
   } catch (const Error&) {
     remove_tree(directory.get(), kUnfinished + 1);  // a full disk, say
     throw;
@@ -65,9 +66,12 @@ engine::StorageChoice Replica::chosen_storage() const {
   namespace fs = std::filesystem;
   const std::string state = state_directory();
   if (auto choice = engine::read_storage(state)) return *choice;
+  // Only the machine's root may have layers shown with other owners.
+  if (has_own_users() && engine::rootless::in_user_namespace()) return {Storage::copy, ""};
   if (fs::exists(state + kCopy)) return {Storage::copy, ""};
   auto forced = engine::storage_from_environment();
   if (!forced || !fs::is_empty(state + "/upper")) return {};
+  if (has_own_users() && forced == Storage::fuse_overlayfs) return {Storage::copy, ""};
   return {*forced, ""};
 }
 
@@ -106,7 +110,7 @@ Task<> Replica::on_root(std::function<Task<>()> launch) {
     if (engine::storage_from_environment() == Storage::overlay) throw refusal(e);
   }
   if (!refused) co_return;
-  bool served = !engine::fuse_program().empty();
+  bool served = !engine::fuse_program().empty() && !has_own_users();
   if (served) {
     choose_storage(Storage::fuse_overlayfs);
     try {
@@ -137,7 +141,7 @@ Task<> Replica::copy_root() {
   }
   try {
     LoopThread thread("copy");
-    co_await thread.run([&] { copy_image(state_directory(), kCopy, spec_.root); });
+    co_await thread.run([&] { copy_image(state_directory(), kCopy, spec_.root, ids_); });
   } catch (Error& e) {
     throw e.add("copy the image")
         .hint("set PCOMPOSE_ROOT to a directory on ext4, xfs, btrfs or tmpfs with enough space");

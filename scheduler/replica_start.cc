@@ -114,6 +114,10 @@ Task<> Replica::attach_named(const compose::Mount& mount, const std::string& vol
       source.reset();  // the image has nothing there: nothing to copy
     }
   }
+  // A volume that is shown through a map holds the image's own owners.
+  bool shown = has_own_users() && !engine::rootless::in_user_namespace();
+  LoopThread image_thread("image");
+  if (shown && source) source = co_await image_thread.run([&] { return in_image(mount.target); });
   int image_directory = source.get();
   std::string path = co_await context_.volume_thread->run([&, image_directory] {
     context_.volumes->ensure(volume, context_.project, key, labels);
@@ -124,10 +128,21 @@ Task<> Replica::attach_named(const compose::Mount& mount, const std::string& vol
   try {
     trees.push_back(mount.subpath.empty() ? volumes::mount_tree(path)
                                           : volumes::mount_subtree(path, mount.subpath, &is_file));
+    if (shown) engine::show_through(trees.back().get(), users_.get());
   } catch (Error& e) {
     throw e.add("volume " + volume).at(mount.position);
   }
   spec.start_mounts.push_back(tree_mount(mount, trees.back().get(), is_file));
+}
+
+// What the image has there, by its own owners; on a thread of its own. Closed where it has nothing.
+Fd Replica::in_image(const std::string& target) const {
+  Fd root = open_image(image_);
+  try {
+    return open_within(root.get(), target, O_RDONLY | O_DIRECTORY, Resolve::in_root);
+  } catch (const Error&) {
+    return {};
+  }
 }
 
 void Replica::attach_bind(const compose::Mount& mount, std::vector<Fd>& trees,
@@ -223,12 +238,19 @@ Task<std::vector<Fd>> Replica::attach_volumes(int root, engine::ContainerSpec& s
 Task<> Replica::attach_grants(std::vector<Fd>& trees, engine::ContainerSpec& spec) {
   std::vector<volumes::GrantFile> files;
   std::vector<std::string> targets;
+  auto owner = [&](const auto& map, uint32_t id, const compose::Grant& grant) {
+    auto outside = map.empty() ? id : engine::id_outside(map, id);
+    if (outside) return *outside;
+    throw Error(fmt::format("its owner {} is not among the ids of the container", id))
+        .at(grant.position);
+  };
   auto add = [&](const compose::Grant& grant, MaterialKind kind) {
     std::string name = grant.target.empty() ? grant.source : grant.target;
     const char* directory = kind == MaterialKind::secret ? "/run/secrets/" : "/";
     targets.push_back(name.starts_with('/') ? name : directory + name);
     files.push_back({context_.materials->content(*context_.model, kind, grant),
-                     id_of(grant.uid, grant), id_of(grant.gid, grant), grant.mode.value_or(0444)});
+                     owner(ids_.uids, id_of(grant.uid, grant), grant),
+                     owner(ids_.gids, id_of(grant.gid, grant), grant), grant.mode.value_or(0444)});
   };
   for (const auto& grant : service_.secrets) add(grant, MaterialKind::secret);
   for (const auto& grant : service_.configs) add(grant, MaterialKind::config);
@@ -282,7 +304,8 @@ Task<> Replica::run_program() {
   Fd root = open_file("/proc/" + std::to_string(parked_->pid) + "/root", O_PATH | O_DIRECTORY);
   auto trees = co_await attach_volumes(root.get(), spec_);
   std::string home;
-  const std::string& user = service_.user.empty() ? image_.config.user : service_.user;
+  std::string user = service_.user.empty() ? image_.config.user : service_.user;
+  if (user.empty()) user = default_user();
   spec_.process.user = user_in(root.get(), user, &home);
   set_environment(home);
   // The program's ends. It holds them read-write, so that it never sees a closed pipe.
@@ -298,6 +321,7 @@ Task<> Replica::run_program() {
   spec_.process.stdio[2] = err.get();
   co_await publish_ports();
   if (!parked_) throw engine::KeeperDied();
+  co_await run_start_hooks();
   ended_.clear();
   exit_status_.reset();
   struct Going {
@@ -310,6 +334,8 @@ Task<> Replica::run_program() {
   launched.pid = parked_->pid;
   launched.pidfd = std::move(parked_->pidfd);
   started(std::move(launched));
+  co_await run_late_hooks(device_edits_.hooks.poststart, "poststart",
+                          hook_state("running", row_.pid));
 }
 
 engine::User Replica::user_in(int root, const std::string& wanted, std::string* home) const {
@@ -319,7 +345,11 @@ engine::User Replica::user_in(int root, const std::string& wanted, std::string* 
     groups.push_back(engine::resolve_group_in(root, group));
   groups.insert(groups.end(), device_edits_.groups.begin(), device_edits_.groups.end());
   user.additional_gids.insert(user.additional_gids.end(), groups.begin(), groups.end());
-  if (engine::rootless::in_user_namespace()) engine::rootless::adapt(user, groups);
+  if (has_own_users()) {
+    check_ids(user);
+  } else if (engine::rootless::in_user_namespace()) {
+    engine::rootless::adapt(user, groups);
+  }
   return user;
 }
 

@@ -149,8 +149,8 @@ void Supervisor::adopt() {
     Inherited& i = inherited[d.name.substr(2, 12)];
     std::string what = d.name.substr(15);
     std::map<std::string, Fd*> slots = {
-        {"out", &i.out},     {"err", &i.err},         {"in", &i.in},          {"tty", &i.terminal},
-        {"net", &i.network}, {"dns-udp", &i.dns_udp}, {"dns-tcp", &i.dns_tcp}};
+        {"out", &i.out},     {"err", &i.err},    {"in", &i.in},           {"tty", &i.terminal},
+        {"net", &i.network}, {"user", &i.users}, {"dns-udp", &i.dns_udp}, {"dns-tcp", &i.dns_tcp}};
     if (slots.contains(what)) *slots[what] = std::move(d.fd);
   }
   for (auto& p : inventory.processes) {
@@ -169,7 +169,7 @@ void Supervisor::adopt() {
   for (auto& [id, orphan] : inherited) {
     if (orphan.process && orphan.process->pidfd)
       Pidfd(std::move(orphan.process->pidfd)).send_signal(SIGKILL);
-    for (const char* what : {"out", "err", "in", "tty", "net", "dns-udp", "dns-tcp"}) {
+    for (const char* what : {"out", "err", "in", "tty", "net", "user", "dns-udp", "dns-tcp"}) {
       keeper_->drop("c/" + id + "/" + what);
     }
   }

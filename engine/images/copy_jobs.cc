@@ -27,6 +27,8 @@ void copy_in(const CopyRequest& request, Fd directory, Fd stream) {
       entry.uid = request.uid;
       entry.gid = request.gid;
     }
+    entry.uid += request.root_uid;
+    entry.gid += request.root_gid;
     writer.add(entry, [&reader](TarData& piece) { return reader.data(piece); });
   }
   writer.finish();

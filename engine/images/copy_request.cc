@@ -10,7 +10,9 @@ std::string write_copy_request(const CopyRequest& request) {
                                       {"one_file_system", request.one_file_system},
                                       {"keep_owners", request.keep_owners},
                                       {"uid", request.uid},
-                                      {"gid", request.gid}});
+                                      {"gid", request.gid},
+                                      {"root_uid", request.root_uid},
+                                      {"root_gid", request.root_gid}});
 }
 
 CopyRequest read_copy_request(const std::string& text) {
@@ -23,6 +25,8 @@ CopyRequest read_copy_request(const std::string& text) {
   out.keep_owners = o.at("keep_owners").as_bool();
   out.uid = o.at("uid").to_number<uint32_t>();
   out.gid = o.at("gid").to_number<uint32_t>();
+  out.root_uid = o.at("root_uid").to_number<uint32_t>();
+  out.root_gid = o.at("root_gid").to_number<uint32_t>();
   return out;
 }
 

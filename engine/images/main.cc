@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "engine/container_ids.h"
 #include "engine/images/confine.h"
 #include "engine/images/copy_jobs.h"
 #include "engine/images/import.h"
@@ -123,6 +124,7 @@ std::string pack(Fd stream, const Fd& /*report*/) {
 std::string unpack(Fd stream, const Fd& /*report*/) {
   CopyRequest request = read_copy_request(read_all(Fd(kRequestFd).get(), kMaxReportBytes));
   Fd directory(kSecondFd);
+  make_files_as(request.root_uid, request.root_gid);
   confine({{directory.get()}, {}, Network::none});
   copy_in(request, std::move(directory), std::move(stream));
   return report_done();

@@ -87,6 +87,8 @@ int perform(State& s, const Op& op) {
       return result(syscall(SYS_mount, nullptr, "/", nullptr, kMsRec | kMsPrivate, nullptr));
     case OpCode::propagation:
       return do_propagation(s, op);
+    case OpCode::idmap:
+      return do_idmap(s, op);
     case OpCode::overlay:
       return do_overlay(s, op);
     case OpCode::root_bind:
@@ -161,6 +163,10 @@ int perform(State& s, const Op& op) {
       return do_io_priority(op);
     case OpCode::affinity:
       return result(syscall(SYS_sched_setaffinity, 0, op.a, s.plan + op.s1));
+    case OpCode::memory_policy:
+      // It takes one bit less than it is told of.
+      return result(syscall(SYS_set_mempolicy, op.a, op.b == 0 ? nullptr : s.plan + op.s1,
+                            op.b == 0 ? 0 : op.b * 8 + 1));
     case OpCode::personality:
       return syscall(SYS_personality, op.arg) < 0 ? errno : 0;
     case OpCode::bounding:

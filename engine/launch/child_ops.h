@@ -40,6 +40,7 @@ inline int write_text(int fd, const char* value) {
 }
 
 // child_root.cc: the root file system.
+int do_idmap(const State& s, const Op& op);
 int do_overlay(State& s, const Op& op);
 int do_root_tree(State& s, const Op& op);
 int do_root_bind(State& s, const Op& op);

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <linux/openat2.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
 #include <sys/syscall.h>
@@ -136,11 +137,49 @@ void descriptor_path(int fd, char* path) {
   path[at] = 0;
 }
 
+// Mounts beneath it are not taken along: they may be of file systems that cannot do it.
+int do_idmap(const State& s, const Op& op) {
+  int at = open(text(s, op.s1), O_PATH | O_DIRECTORY | O_CLOEXEC);
+  if (at < 0) return errno;
+  int tree =
+      static_cast<int>(syscall(SYS_open_tree, at, "", kOpenTreeClone | kAtEmptyPath | O_CLOEXEC));
+  MountAttributes shown{.set = kAttrIdmap,
+                        .user_namespace = static_cast<uint64_t>(fd_of(s, op.fd))};
+  int error = tree < 0 ? errno : set_attributes(tree, shown, false);
+  if (error == 0) error = move_onto(tree, at);
+  if (tree >= 0) close(tree);
+  close(at);
+  return error;
+}
+
+namespace {
+
+// Overlayfs writes as who mounted it, and through idmapped layers only who has an id in the map can
+// write: it is mounted as the container's root, with the rights of the machine's (capabilities(7),
+// "Effect of user ID changes on capabilities").
+int mount_as(const Op& op, const char* at, const char* options) {
+  bool as_another = op.a != 0 || op.b != 0;
+  constexpr unsigned long kNoSetuidFixup = 1UL << 2U;  // SECBIT_NO_SETUID_FIXUP
+  if (as_another) {
+    if (prctl(PR_SET_SECUREBITS, kNoSetuidFixup, 0, 0, 0) != 0) return errno;
+    syscall(SYS_setfsgid, op.b);
+    syscall(SYS_setfsuid, op.a);
+  }
+  int error = result(syscall(SYS_mount, "overlay", at, "overlay", 0, options));
+  if (!as_another) return error;
+  syscall(SYS_setfsuid, 0);
+  syscall(SYS_setfsgid, 0);
+  if (prctl(PR_SET_SECUREBITS, 0, 0, 0, 0) != 0 && error == 0) error = errno;
+  return error;
+}
+
+}  // namespace
+
 int do_overlay(State& s, const Op& op) {
   // The layers' links are relative to this directory, so that 127 of them fit into mount(2)'s one
   // page.
   if (chdir(text(s, op.s1)) != 0) return errno;
-  int error = result(syscall(SYS_mount, "overlay", text(s, op.s3), "overlay", 0, text(s, op.s2)));
+  int error = mount_as(op, text(s, op.s3), text(s, op.s2));
   return error != 0 ? error : take_root(s, text(s, op.s3));
 }
 

@@ -11,10 +11,10 @@
 
 namespace pcompose::launch {
 
-// "pcl4": raise with every change of this file. (The test of upgrades builds programs with
+// "pcl5": raise with every change of this file. (The test of upgrades builds programs with
 // another.)
 #ifndef PCOMPOSE_PLAN_MAGIC
-#define PCOMPOSE_PLAN_MAGIC 0x70636c34
+#define PCOMPOSE_PLAN_MAGIC 0x70636c35
 #endif
 constexpr uint32_t kPlanMagic = PCOMPOSE_PLAN_MAGIC;
 constexpr uint32_t kMaxPlanBytes = 4U << 20U;
@@ -29,11 +29,14 @@ enum class OpCode : uint16_t {
   new_namespace,   // arg: CLONE_NEW… flags for unshare(2)
   private_mounts,  // after the mount namespace, before anything is mounted
   propagation,     // s1: a path of the host, "" for the container's root; arg: MS_… flags
-  overlay,         // s1: directory of the layers' links, s2: options, s3: where; becomes the root
-  root_bind,       // s1: a directory that becomes the root
-  root_tree,       // fd: a tree of open_tree(2), s1: where it goes; becomes the root
-  root_plain,      // s1: the same without a mount: where there is no mount namespace
-  mount_fs,        // s1: type, source; s2: target, s3: data, arg: MS_… flags, a: kMountCopyUp
+  idmap,           // s1: a path of the host whose file system shows its owners through fd, a user
+                   // namespace, from here on
+  overlay,     // s1: directory of the layers' links, s2: options, s3: where; becomes the root. a,
+               // b: the uid and gid that mount it; 0: root
+  root_bind,   // s1: a directory that becomes the root
+  root_tree,   // fd: a tree of open_tree(2), s1: where it goes; becomes the root
+  root_plain,  // s1: the same without a mount: where there is no mount namespace
+  mount_fs,    // s1: type, source; s2: target, s3: data, arg: MS_… flags, a: kMountCopyUp
   bind,  // fd (a tree of open_tree(2)) or s1: source, s2: target, arg: MOUNT_ATTR_… to set, arg2:
          // to clear, b: propagation, a: kBind…, c: a user namespace's descriptor (kBindIdmap)
   mount_attributes,  // of the last mount; arg: set, arg2: clear, b: propagation, a: kBindRecursive
@@ -66,6 +69,7 @@ enum class OpCode : uint16_t {
   scheduler,          // s1: struct sched_attr
   io_priority,        // a: as of ioprio_set(2)
   affinity,           // s1: bits of processors, a: bytes
+  memory_policy,      // a: mode and flags, s1: bits of nodes, b: bytes: set_mempolicy(2)
   personality,        // arg
   bounding,           // arg: capabilities that may ever be had
   user,     // a: uid, b: gid, s1: groups (uint32_t each), c: how many, arg: 1 keeps the groups

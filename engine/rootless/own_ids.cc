@@ -1,5 +1,6 @@
 #include "engine/rootless/own_ids.h"
 
+#include <algorithm>
 #include <cstdlib>
 #include <pwd.h>
 #include <sstream>
@@ -60,6 +61,20 @@ bool in_user_namespace() {
 
 bool user_exists(uint32_t id) { return contains(users(), id); }
 bool group_exists(uint32_t id) { return contains(groups(), id); }
+uint32_t user_outside() { return users().empty() ? 0 : users().front().outside; }
+uint32_t group_outside() { return groups().empty() ? 0 : groups().front().outside; }
+
+uint32_t id_count() {
+  auto count = [](const std::vector<Range>& ranges) {
+    uint32_t next = 0;
+    for (const Range& r : ranges) {
+      if (r.first == next) next += r.count;
+    }
+    return next;
+  };
+  return std::min(count(users()), count(groups()));
+}
+
 bool has_single_id() { return !user_exists(1); }
 
 std::vector<std::string> shortcomings() {

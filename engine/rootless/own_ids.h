@@ -18,6 +18,12 @@ bool group_exists(uint32_t id);
 // the right to read it asks before.
 bool has_single_id();
 
+// Who our 0 is outside.
+uint32_t user_outside();
+uint32_t group_outside();
+// How many ids there are from 0 on, of users and groups alike.
+uint32_t id_count();
+
 // What an ordinary user's containers lack on this machine, in sentences with the cure.
 std::vector<std::string> shortcomings();
 

@@ -2,9 +2,11 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "engine/container_ids.h"
 #include "engine/spec.h"
 
 namespace pcompose::engine::rootless {
@@ -14,5 +16,8 @@ namespace pcompose::engine::rootless {
 // skipped, as newuidmap(1) does. One entry where there is no range.
 std::vector<IdMapping> id_map(const std::string& text, const std::string& user, uint32_t user_id,
                               uint32_t id);
+
+// The first range that a user who is nobody's login has, by its name.
+std::optional<IdRange> first_range(const std::string& text, const std::string& user);
 
 }  // namespace pcompose::engine::rootless

@@ -17,6 +17,7 @@
 #include "engine/launch/kernel_abi.h"
 #include "engine/runtime/bundle_plan.h"
 #include "engine/runtime/config.h"
+#include "engine/runtime/device_nodes.h"
 #include "engine/runtime/id_maps.h"
 #include "engine/runtime/seccomp_profile.h"
 #include "engine/user.h"
@@ -172,6 +173,7 @@ Bundle load_bundle(const std::string& directory, const std::string& file) {
   check_namespaces(b.spec);
   open_namespaces(b);
   find_sources(b);
+  make_device_nodes(b);
   label_mounts(b.spec);
   Fd root = open_file(b.spec.root.path, O_PATH | O_DIRECTORY);
   add_home(b.spec.process, root.get());

@@ -143,7 +143,7 @@ void add_devices(Plan& plan, const ContainerSpec& spec) {
   for (const Device& d : spec.linux.devices) {
     if (is_default_device(d.path) && !has_host_dev(spec)) continue;
     if (binds && d.type != 'p') {
-      bind_device(plan, d.path, d.path);
+      bind_device(plan, d.path, d.path, d.tree);
     } else {
       add_device(plan, d);
     }

@@ -88,6 +88,39 @@ void parse_sysctl(const JsonNode& node, Linux& linux) {
   }
 }
 
+template <size_t N>
+int constant(const JsonNode& node, std::string_view field, const std::string& name,
+             const std::pair<const char*, int> (&known)[N]) {
+  for (const auto& [text, value] : known) {
+    if (name == text) return value;
+  }
+  node.fail_at(field, fmt::format("\"{}\" is not known", name));
+}
+
+MemoryPolicy parse_memory_policy(const JsonNode& node) {
+  // linux/mempolicy.h; those of Debian 12 do not have all.
+  static constexpr std::pair<const char*, int> kModes[] = {{"MPOL_DEFAULT", 0},
+                                                           {"MPOL_PREFERRED", 1},
+                                                           {"MPOL_BIND", 2},
+                                                           {"MPOL_INTERLEAVE", 3},
+                                                           {"MPOL_LOCAL", 4},
+                                                           {"MPOL_PREFERRED_MANY", 5},
+                                                           {"MPOL_WEIGHTED_INTERLEAVE", 6}};
+  static constexpr std::pair<const char*, int> kFlags[] = {{"MPOL_F_NUMA_BALANCING", 1 << 13},
+                                                           {"MPOL_F_RELATIVE_NODES", 1 << 14},
+                                                           {"MPOL_F_STATIC_NODES", 1 << 15}};
+  MemoryPolicy policy;
+  policy.mode = constant(node, "mode", node.needed_text("mode"), kModes);
+  for (const std::string& flag : node.texts("flags"))
+    policy.mode |= constant(node, "flags", flag, kFlags);
+  auto bits = processor_bits(node.text("nodes"));
+  if (!bits) node.fail_at("nodes", "is no list of nodes like 0-3,5");
+  policy.nodes = *bits;
+  // The kernel reads whole longs.
+  policy.nodes.resize((policy.nodes.size() + 7) / 8 * 8);
+  return policy;
+}
+
 void refuse(const JsonNode& node, std::initializer_list<const char*> fields) {
   for (const char* field : fields) {
     auto value = node.get(field);
@@ -130,7 +163,8 @@ Linux parse_linux(const JsonNode& node) {
   if (auto sysctl = node.get("sysctl")) parse_sysctl(*sysctl, linux);
   if (auto personality = node.get("personality"))
     linux.personality = parse_personality(*personality);
-  refuse(node, {"intelRdt", "memoryPolicy", "netDevices"});
+  if (auto policy = node.get("memoryPolicy")) linux.memory_policy = parse_memory_policy(*policy);
+  refuse(node, {"intelRdt", "netDevices"});
   return linux;
 }
 

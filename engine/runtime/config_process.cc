@@ -67,6 +67,15 @@ std::vector<Rlimit> parse_rlimits(const JsonNode& process) {
   return out;
 }
 
+// sched_setattr(2), "SCHED_DEADLINE": the kernel says no more than EINVAL.
+void check_deadline(const JsonNode& node, const Scheduler& s) {
+  constexpr uint64_t kLeast = 1024;  // nanoseconds
+  if (s.runtime < kLeast) node.fail_at("runtime", "SCHED_DEADLINE wants 1024 ns or more");
+  if (s.deadline == 0) node.fail_at("deadline", "SCHED_DEADLINE wants one");
+  if (s.runtime > s.deadline) node.fail_at("runtime", "lies above deadline");
+  if (s.period != 0 && s.deadline > s.period) node.fail_at("deadline", "lies above period");
+}
+
 Scheduler parse_scheduler(const JsonNode& node) {
   static constexpr std::pair<const char*, uint32_t> kPolicies[] = {
       {"SCHED_OTHER", SCHED_NORMAL},     {"SCHED_FIFO", SCHED_FIFO}, {"SCHED_RR", SCHED_RR},
@@ -89,6 +98,7 @@ Scheduler parse_scheduler(const JsonNode& node) {
   s.runtime = node.number<uint64_t>("runtime").value_or(0);
   s.deadline = node.number<uint64_t>("deadline").value_or(0);
   s.period = node.number<uint64_t>("period").value_or(0);
+  if (s.policy == SCHED_DEADLINE) check_deadline(node, s);
   return s;
 }
 

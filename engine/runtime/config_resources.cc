@@ -102,6 +102,19 @@ void parse_network(const JsonNode& node, Resources& r) {
                                       item.needed_number<uint32_t>("priority"));
 }
 
+// cgroup-v2.rst of the kernel, "RDMA Interface Files".
+void parse_rdma(const JsonNode& node, Resources& r) {
+  for (const auto& [device, limits] : node.members()) {
+    std::string text;
+    if (auto handles = limits.number<uint32_t>("hcaHandles"))
+      text += fmt::format(" hca_handle={}", *handles);
+    if (auto objects = limits.number<uint32_t>("hcaObjects"))
+      text += fmt::format(" hca_object={}", *objects);
+    if (text.empty()) limits.fail("says neither hcaHandles nor hcaObjects");
+    r.rdma.emplace_back(device, text.substr(1));
+  }
+}
+
 }  // namespace
 
 Resources parse_resources(const JsonNode& node) {
@@ -119,8 +132,7 @@ Resources parse_resources(const JsonNode& node) {
       r.unified.emplace_back(file, value.text());
     }
   }
-  if (auto rdma = node.get("rdma"); rdma && !rdma->members().empty())
-    rdma->fail("is not supported");
+  if (auto rdma = node.get("rdma")) parse_rdma(*rdma, r);
   return r;
 }
 

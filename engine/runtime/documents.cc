@@ -125,11 +125,12 @@ std::string features_document() {
       {"namespaces", array_of(namespaces)},
       {"capabilities", array_of(capability_names())},
       {"cgroup",
-       {{"v1", true}, {"v2", true}, {"systemd", false}, {"systemdUser", false}, {"rdma", false}}},
+       {{"v1", true}, {"v2", true}, {"systemd", false}, {"systemdUser", false}, {"rdma", true}}},
       {"seccomp", seccomp_features()},
       {"apparmor", {{"enabled", exists("/sys/module/apparmor")}}},
       {"selinux", {{"enabled", exists("/sys/fs/selinux")}}},
       {"intelRdt", {{"enabled", false}}},
+      {"netDevices", {{"enabled", false}}},
       {"mountExtensions", {{"idmap", {{"enabled", true}}}}}};
   json::object features = {{"ociVersionMin", "1.0.0"},
                            {"ociVersionMax", "1.2.0"},

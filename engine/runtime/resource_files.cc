@@ -138,6 +138,12 @@ void add_network_v1(std::vector<ResourceWrite>& out, const Resources& r) {
     priorities.put("net_prio.ifpriomap", fmt::format("{} {}", name, priority), "priorities");
 }
 
+// The same file on v1 and v2.
+void add_rdma(std::vector<ResourceWrite>& out, const Resources& r) {
+  for (const auto& [device, limits] : r.rdma)
+    Writes(out, "rdma", "rdma").put("rdma.max", device + " " + limits, device);
+}
+
 }  // namespace
 
 uint64_t weight_of_shares(uint64_t shares) {
@@ -165,6 +171,7 @@ std::vector<ResourceWrite> resource_writes_v1(const Resources& r) {
         .put(fmt::format("hugetlb.{}.limit_in_bytes", size), fmt::format("{}", bytes), "");
   }
   add_network_v1(out, r);
+  add_rdma(out, r);
   return out;
 }
 
@@ -179,6 +186,7 @@ std::vector<ResourceWrite> resource_writes_v2(const Resources& r) {
     Writes(out, "hugetlb", "hugepageLimits")
         .put(fmt::format("hugetlb.{}.max", size), fmt::format("{}", bytes), "");
   }
+  add_rdma(out, r);
   if (r.network_class.value_or(0) != 0 || !r.network_priorities.empty())
     throw Error("linux.resources.network: cgroup v2 has no such control");
   for (const auto& [file, value] : r.unified) {

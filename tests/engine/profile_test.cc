@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <csignal>
 #include <cstring>
+#include <filesystem>
 #include <linux/audit.h>
 #include <linux/capability.h>
 #include <linux/filter.h>
@@ -186,6 +187,21 @@ TEST_F(ProfileTest, CapabilitiesAndPathsAreThoseOfDockers) {
   for (const char* path :
        {"/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"})
     EXPECT_NE(std::ranges::find(read_only, path), read_only.end()) << path;
+}
+
+// A start does not pay for the compiler: what lies in the cache is what is loaded.
+TEST_F(ProfileTest, IsCompiledOnce) {
+  fixture::TemporaryDirectory cache;
+  std::string first = default_seccomp_filter(default_capabilities(), cache.path());
+  std::vector<std::filesystem::path> files;
+  for (const auto& entry : std::filesystem::directory_iterator(cache.path()))
+    files.push_back(entry.path());
+  ASSERT_EQ(files.size(), 1U);
+  EXPECT_EQ(read_file(files[0]), first);
+  replace_file(files[0], "from the cache", 0600);
+  EXPECT_EQ(default_seccomp_filter(default_capabilities(), cache.path()), "from the cache");
+  // Other rights are another filter.
+  EXPECT_NE(default_seccomp_filter({}, cache.path()), "from the cache");
 }
 
 }  // namespace

@@ -18,8 +18,8 @@
 #                   /var/lib/pcompose (default 4096; 0: tmpfs instead)
 #   --timeout S     hard limit in seconds for the whole run (default 300); past it the exit status is 124
 #   --systemd       boot --root's /sbin/init (systemd) and run COMMAND as a service of it; with --user: as a
-#                   scope of tester's systemd user session.  --root must be a tree that has systemd, dbus and,
-#                   for --user, dbus-user-session and libpam-systemd (see below)
+#                   scope of tester's systemd user session.  --root must have systemd, dbus and, for --user,
+#                   dbus-user-session and libpam-systemd, as a host with the `long` packages has
 #   --user          run COMMAND as user `tester` (uid 1000) with subuid/subgid ranges, XDG_RUNTIME_DIR and a
 #                   delegated cgroup (what a systemd user session gets), instead of as root
 #   --env K=V       set a variable for COMMAND (repeatable)     --append A   more kernel command line
@@ -34,8 +34,6 @@
 # Needs (Debian packages): qemu-system-x86, busybox-static, cpio, e2fsprogs, xz-utils, zstd, python3-minimal, util-linux,
 #   dpkg and apt with working sources (only for the first run: about 70-110 MB are fetched).
 #   In the guest the commands of --root are used: iproute2, nftables, uidmap, passt ... must be there.
-#   A tree for --systemd (25 s, 170 MB): mmdebstrap --variant=minbase bookworm DIR --include=systemd,\
-#     systemd-sysv,dbus,dbus-user-session,libpam-systemd,kmod,iproute2,nftables,uidmap,passt,apparmor,procps
 # Cache: ${XDG_CACHE_HOME:-$HOME/.cache}/pcompose-vm/<suite>  (vmlinux, initramfs, pruned modules; ~200 MB)
 #
 # Guest kernel: cgroup v2 only (all controllers enabled for children), PSI, AppArmor (on; SELinux with

@@ -8,7 +8,7 @@ cd "$(dirname "$(readlink -f "$0")")/../.."
 bin=${1:?}/tests/bin
 tests="engine-integration runtime-integration volumes-integration netns_kernel_test netns_networks_test
   scenario-attributes scenario-escapes scenario-hooks scenario-lifecycle scenario-namespaces scenario-runtime
-  scenario-volumes scenario-ports scenario-exec"
+  scenario-volumes scenario-ports scenario-exec scenario-users"
 # Its five hundred runs take minutes here and tell nothing about the kernel.
 export GTEST_FILTER='-*FiveHundred*'
 log=$(mktemp)

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # systemd_test.sh BUILD - inside the guest, where systemd runs: a project lives in a delegated unit of its own, limits of
-# root and of an ordinary user end in its group, and nothing of it belongs to the login that it was started from.
+# root and of an ordinary user end in its group, and nothing of it belongs to the login that it was started from. And
+# `pcompose systemd`: a project as a service that is ready when its containers are healthy.
 set -eu
 bin=${1:?}/bin
 work=$(mktemp -d)
@@ -30,7 +31,8 @@ eventually() {  # eventually WHAT COMMAND...: emulation is slow
 
 mkdir -p "$work/image/bin"
 cp "$(command -v busybox)" "$work/image/bin/busybox"
-ln -s busybox "$work/image/bin/sleep"
+for applet in sleep sh touch test true; do ln -s busybox "$work/image/bin/$applet"; done
+mkdir "$work/image/tmp"
 "$bin/pcompose" image import -c 'CMD ["sleep", "1000"]' "$work/image" box > /dev/null
 cat > "$work/compose.yaml" << YAML
 name: shop
@@ -73,3 +75,33 @@ gone() { [ -z "$(find /sys/fs/cgroup -type d -name "$tag*")" ]; }
 eventually "groups are left" gone
 expect "the unit" "$(systemctl show --value -p LoadState "$unit")" not-found
 echo "passed: the unit ends with the project"
+
+mkdir "$work/market"
+cd "$work/market"
+cat > compose.yaml << 'YAML'
+name: market
+services:
+  db:
+    image: box
+    command: sh -c 'sleep 1; touch /tmp/ok; exec sleep 1000'
+    stop_signal: SIGKILL
+    restart: always
+    healthcheck: {test: test -e /tmp/ok, interval: 5s, start_period: 60s}
+  web: {image: box, command: sleep 1000, stop_signal: SIGKILL, depends_on: {db: {condition: service_healthy}}}
+YAML
+unit=pcompose-market
+"$bin/pcompose" systemd enable
+expect "the service" "$(systemctl is-enabled $unit)" enabled
+# Blocks until the unit says that it is ready.
+systemctl start $unit || fail "the service does not start"
+expect "the service" "$(systemctl is-active $unit)" active
+"$bin/pcompose" ps --format json | grep -q '"Health":"healthy"' || fail "ready and not healthy"
+expect "its status" "$(systemctl show -p StatusText --value $unit)" "project market is up"
+systemctl stop $unit || fail "the service does not stop"
+expect "stopped, and containers" "$("$bin/pcompose" ps -q)" ""
+systemctl start $unit || fail "the service does not start again"
+"$bin/pcompose" exec -T web true || fail "started again, and web does not run"
+"$bin/pcompose" systemd disable market
+! systemctl is-enabled $unit 2> /dev/null || fail "still enabled"
+"$bin/pcompose" down -v
+echo "passed: a project as a service"

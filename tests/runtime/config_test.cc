@@ -63,11 +63,38 @@ TEST(Config, WhatIsNotCarriedOutIsRefusedWithItsPlace) {
   EXPECT_EQ(error_of(document(R"("linux": {"intelRdt": {"closID": "x"}})")),
             "linux.intelRdt: is not supported");
   EXPECT_EQ(error_of(document(R"("linux": {"resources": {"rdma": {"mlx5_1": {}}}})")),
-            "linux.resources.rdma: is not supported");
+            "linux.resources.rdma.mlx5_1: says neither hcaHandles nor hcaObjects");
+  EXPECT_EQ(error_of(document(R"("linux": {"memoryPolicy": {"mode": "MPOL_X"}})")),
+            "linux.memoryPolicy.mode: \"MPOL_X\" is not known");
   EXPECT_EQ(error_of(document(R"("linux": {"namespaces": [{"type": "pidd"}]})")),
             "linux.namespaces[0].type: \"pidd\" is no namespace");
   EXPECT_EQ(error_of(document(R"("linux": {"namespaces": [{"type": "pid"}, {"type": "pid"}]})")),
             "linux.namespaces[1].type: pid stands there twice");
+}
+
+TEST(Config, DeadlinesHaveAnOrder) {
+  auto error = [](const std::string& rest) {
+    return error_of(document(R"("process": {"cwd": "/", "scheduler": {"policy": "SCHED_DEADLINE")" +
+                             rest + "}}"));
+  };
+  EXPECT_EQ(error(R"(, "deadline": 5000)"),
+            "process.scheduler.runtime: SCHED_DEADLINE wants 1024 ns or more");
+  EXPECT_EQ(error(R"(, "runtime": 5000)"), "process.scheduler.deadline: SCHED_DEADLINE wants one");
+  EXPECT_EQ(error(R"(, "runtime": 5000, "deadline": 4000)"),
+            "process.scheduler.runtime: lies above deadline");
+  EXPECT_EQ(error(R"(, "runtime": 2000, "deadline": 4000, "period": 3000)"),
+            "process.scheduler.deadline: lies above period");
+}
+
+TEST(Config, MemoryPolicyAndRdma) {
+  Linux linux = parse_config(document(R"("linux": {
+    "memoryPolicy": {"mode": "MPOL_INTERLEAVE", "nodes": "0-1,9", "flags": ["MPOL_F_STATIC_NODES"]},
+    "resources": {"rdma": {"mlx5_1": {"hcaHandles": 3, "hcaObjects": 10000}}}})"))
+                    .linux;
+  ASSERT_TRUE(linux.memory_policy);
+  EXPECT_EQ(linux.memory_policy->mode, 3 | 1 << 15);
+  EXPECT_EQ(linux.memory_policy->nodes, std::string("\3\2\0\0\0\0\0\0", 8));
+  EXPECT_EQ(linux.resources.rdma.at(0).second, "hca_handle=3 hca_object=10000");
 }
 
 TEST(Config, UnknownFieldsAndNullsAreIgnored) {

@@ -55,6 +55,26 @@ TEST_F(ProcessTest, AUserNamespaceMapsIds) {
   EXPECT_TRUE(contains(outcome.output, "\n0\nnull\n")) << outcome.output;
 }
 
+TEST_F(ProcessTest, DevicesOfAUserNamespaceAreWhatWasAskedFor) {
+  linux_part()["namespaces"].as_array().push_back({{"type", "user"}});
+  linux_part()["uidMappings"] = {{{"containerID", 0}, {"hostID", 1000}, {"size", 65536}}};
+  linux_part()["gidMappings"] = {{{"containerID", 0}, {"hostID", 2000}, {"size", 65536}}};
+  std::filesystem::permissions(directory.path(), std::filesystem::perms(0755));
+  linux_part()["devices"] = {{{"path", "/dev/mine"},
+                              {"type", "c"},
+                              {"major", 1},
+                              {"minor", 5},
+                              {"fileMode", 416},
+                              {"uid", 7},
+                              {"gid", 8}}};
+  EXPECT_EQ(
+      run("stat -c '%a %u:%g %t:%T' /dev/mine; head -c 2 /dev/mine | busybox od -An -c").output,
+      "640 7:8 1:5\n  \\0  \\0\n");
+  linux_part()["devices"].as_array()[0].as_object()["uid"] = 70000;
+  EXPECT_TRUE(contains(run("true").output,
+                       "linux.devices[0]: its owner 70000:8 is not in the id mappings"));
+}
+
 TEST_F(ProcessTest, UserGroupsUmaskLimitsAndScores) {
   process()["user"] = {{"uid", 5}, {"gid", 6}, {"umask", 63}, {"additionalGids", {7, 8}}};
   process()["oomScoreAdj"] = 321;
@@ -63,6 +83,39 @@ TEST_F(ProcessTest, UserGroupsUmaskLimitsAndScores) {
   EXPECT_EQ(
       run("id -u; id -g; id -G; umask; cat /proc/self/oom_score_adj; ulimit -n; ulimit -Hn").output,
       "5\n6\n6 7 8\n0077\n321\n77\n99\n");
+}
+
+TEST_F(ProcessTest, SchedulingPersonalityAndDomain) {
+  process()["scheduler"] = {{"policy", "SCHED_BATCH"}, {"nice", 5}};
+  process()["ioPriority"] = {{"class", "IOPRIO_CLASS_BE"}, {"priority", 7}};
+  linux_part()["personality"] = {{"domain", "LINUX32"}};
+  config["domainname"] = "realm";
+  // proc_pid_stat(5): nice and policy.
+  EXPECT_EQ(run("busybox ionice; uname -m; set -- $(cat /proc/self/stat); echo ${19} ${41}; "
+                "cat /proc/sys/kernel/domainname")
+                .output,
+            "best-effort: prio 7\ni686\n5 3\nrealm\n");
+}
+
+TEST_F(ProcessTest, MemoryComesFromItsNodes) {
+  linux_part()["memoryPolicy"] = {{"mode", "MPOL_BIND"}, {"nodes", "0"}};
+  if (::access("/proc/self/numa_maps", F_OK) != 0) {
+    EXPECT_TRUE(contains(run("true").output, "set the memory policy: "));
+    return;
+  }
+  EXPECT_EQ(run("grep -qE ' bind(=[a-z]+)?:0' /proc/self/numa_maps && echo bound").output,
+            "bound\n");
+  linux_part()["memoryPolicy"] = {{"mode", "MPOL_DEFAULT"}, {"nodes", "0"}};
+  EXPECT_TRUE(contains(run("true").output, "set the memory policy: Invalid argument"));
+}
+
+TEST_F(ProcessTest, TheRootsPropagationIsWhatWasSaid) {
+  auto flags = [&] { return run("grep -E '^([^ ]+ ){4}/ ' /proc/self/mountinfo").output; };
+  EXPECT_FALSE(contains(flags(), "shared:"));
+  linux_part()["rootfsPropagation"] = "shared";
+  EXPECT_TRUE(contains(flags(), "shared:"));
+  linux_part()["rootfsPropagation"] = "unbindable";
+  EXPECT_TRUE(contains(flags(), " unbindable "));
 }
 
 TEST_F(ProcessTest, ANewNetworkHasItsLoopback) {
@@ -140,6 +193,7 @@ TEST_F(ProcessTest, AnIdMappedBindShowsOtherOwners) {
 }
 
 TEST_F(ProcessTest, DevicesAndTheirRules) {
+  std::filesystem::permissions(directory.path(), std::filesystem::perms(0755));
   linux_part()["devices"] = {{{"path", "/dev/mine"},
                               {"type", "c"},
                               {"major", 1},

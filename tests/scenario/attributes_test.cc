@@ -246,8 +246,7 @@ TEST_F(AttributesTest, DevicesByTheirVendorsDescription) {
         "mounts": [{"hostPath": "/etc/hostname", "containerPath": "/opt/toy",
                     "options": ["ro", "nosuid", "bind"]}],
         "additionalGids": [4711]}},
-      {"name": "hooked", "containerEdits": {
-        "hooks": [{"hookName": "createContainer", "path": "/usr/bin/toy-hook"}]}}]})";
+      {"name": "cache", "containerEdits": {"intelRdt": {"closID": "toys"}}}]})";
   std::ofstream("/run/cdi/gpu.yaml") << "cdiVersion: 0.5.0\nkind: nvidia.com/gpu\ndevices:\n"
                                         "- name: all\n  containerEdits:\n    env: [GPU=all]\n"
                                         "- name: '0'\n  containerEdits:\n    env: [GPU=first]\n";
@@ -273,9 +272,9 @@ TEST_F(AttributesTest, DevicesByTheirVendorsDescription) {
   };
   refused("devices: [example.com/toy=two]",
           "describes the CDI device example.com/toy=two; "
-          "described are example.com/toy=hooked, ");
+          "described are example.com/toy=cache, ");
   refused("devices: [example.com/toy=two]", "not read: ");
-  refused("devices: [example.com/toy=hooked]", "hooks to be run, as /usr/bin/toy-hook");
+  refused("devices: [example.com/toy=cache]", "want intelRdt (/var/run/cdi/toys.json:");
   refused("devices: [toy]", "neither a path nor a CDI device");
   refused("gpus: [{driver: cdi, device_ids: [example.com/toy=two]}]", "example.com/toy=two");
   refused("gpus: [{count: 9}]", "nvidia.com/gpu=1");
@@ -283,6 +282,55 @@ TEST_F(AttributesTest, DevicesByTheirVendorsDescription) {
   refused("gpus: all",
           "no file in /etc/cdi or /var/run/cdi describes the CDI device "
           "nvidia.com/gpu=all");
+}
+
+TEST_F(AttributesTest, HooksOfDevices) {
+  std::filesystem::create_directories("/run/cdi");
+  std::ofstream("/run/cdi/toys.json") << R"({"cdiVersion": "0.6.0", "kind": "example.com/toy",
+    "devices": [
+      {"name": "hooked", "containerEdits": {
+        "hooks": [
+          {"hookName": "createContainer", "path": "/run/cdi/hook", "args": ["hook", "made"]},
+          {"hookName": "startContainer", "path": "/bin/touch", "args": ["touch", "/from-within"]},
+          {"hookName": "poststart", "path": "/run/cdi/hook", "args": ["hook", "runs"]},
+          {"hookName": "poststop", "path": "/run/cdi/hook", "args": ["hook", "ended"]}]}},
+      {"name": "failing", "containerEdits": {
+        "hooks": [{"hookName": "createRuntime", "path": "/run/cdi/hook", "args": ["hook", "fail"]}]}},
+      {"name": "hanging", "containerEdits": {
+        "hooks": [{"hookName": "prestart", "path": "/bin/sleep", "args": ["sleep", "1000"],
+                   "timeout": 1}]}}]})";
+  // As nvidia-ctk does: the bundle's config.json says where the container's root is.
+  std::ofstream("/run/cdi/hook") << R"(#!/usr/bin/python3
+import json, sys
+state = json.load(sys.stdin)
+if sys.argv[1] == "fail": sys.exit("no such toy")
+if sys.argv[1] == "made":
+    config = json.load(open(state["bundle"] + "/config.json"))
+    open(config["root"]["path"] + "/made", "w").write(str(state["pid"] > 0))
+else:
+    open("/run/cdi/" + sys.argv[1], "w").write(state["status"])
+)";
+  std::filesystem::permissions("/run/cdi", std::filesystem::perms(0777));
+  std::filesystem::permissions("/run/cdi/hook", std::filesystem::perms(0755));
+  auto said = [](const char* path, const std::string& text) {
+    return std::filesystem::exists(path) && read_file(path) == text;
+  };
+  up("    devices: [example.com/toy=hooked]\n");
+  EXPECT_EQ(in("cat /made; ls /from-within"), "True/from-within\n");
+  EXPECT_TRUE(eventually([&] { return said("/run/cdi/runs", "running"); }));
+  expect(0, {"stop", "-t", "0"});
+  EXPECT_TRUE(eventually([&] { return said("/run/cdi/ended", "stopped"); }));
+  for (const auto& [device, text] :
+       {std::pair{
+            "failing",
+            "createRuntime hook /run/cdi/hook of a CDI device ended with code 1: no such toy"},
+        {"hanging", "prestart hook /bin/sleep of a CDI device ended with code 137"}}) {
+    compose("services:\n  w: {image: busybox, devices: [example.com/toy=" + std::string(device) +
+            "]}\n");
+    std::string err = expect(1, {"up", "-d"}).err;
+    EXPECT_NE(err.find(text), std::string::npos) << err;
+  }
+  std::filesystem::remove_all("/run/cdi");
 }
 
 TEST_F(AttributesTest, NamespacesOfTheHost) {

@@ -107,7 +107,6 @@ TEST_F(NamespacesTest, AreRefusedWithTheCure) {
   refused("init: false", "ipc: container:nobody", "there is no container nobody");
   refused("init: false", "pid: container:nobody", "there is no container nobody");
   refused("init: false", "pid: everybody", "private, host, service:NAME, container:NAME");
-  refused("init: false", "userns_mode: auto", "use host");
 }
 
 // A pid namespace of its own ends with its first process; in the host's, what it started would go

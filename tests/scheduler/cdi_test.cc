@@ -38,7 +38,7 @@ devices:
     deviceNodes: [{path: /dev/t, type: b, major: 7, minor: 0, fileMode: 416, uid: 5, permissions: rw}]
     mounts: [{hostPath: /a, containerPath: /b, options: [ro, nosuid, rbind]}]
     additionalGids: [9]
-    hooks: [{hookName: createContainer, path: /bin/x}]
+    hooks: [{hookName: createContainer, path: /bin/x, args: [x, y], env: [A=b], timeout: 3}]
 )",
                            "toys.yaml");
   EXPECT_EQ(spec.all.environment, std::vector<std::string>{"A=1"});
@@ -55,12 +55,16 @@ devices:
   EXPECT_TRUE(one.mounts[0].recursive);
   EXPECT_NE(one.mounts[0].attributes, 0U);
   EXPECT_EQ(one.groups, std::vector<uint32_t>{9});
-  EXPECT_EQ(one.hooks, std::vector<std::string>{"/bin/x"});
+  ASSERT_EQ(one.hooks.create_container.size(), 1U);
+  EXPECT_EQ(one.hooks.create_container[0].path, "/bin/x");
+  EXPECT_EQ(one.hooks.create_container[0].args, (std::vector<std::string>{"x", "y"}));
+  EXPECT_EQ(one.hooks.create_container[0].timeout, 3);
+  EXPECT_EQ(one.refused, "");
 }
 
 TEST(Cdi, SaysWhatIsWrongAndWhere) {
   EXPECT_NE(failure("kind: a/b\n").find("toys.yaml:1:1: cdiVersion is missing"), std::string::npos);
-  EXPECT_NE(failure("cdiVersion: 1\nkind: toy\n").find("toy is no VENDOR/CLASS"),
+  EXPECT_NE(failure("cdiVersion: 1.0.0\nkind: toy\n").find("toy is no VENDOR/CLASS"),
             std::string::npos);
   EXPECT_NE(failure(std::string(kHead) + "devices: {a: b}\n").find("devices is no list"),
             std::string::npos);
