@@ -90,6 +90,8 @@ bool Firewall::ensure_table() {
   return true;
 }
 
+bool Firewall::mark_answers(uint32_t mark) { return run(render_answers(tag_, mark)).empty(); }
+
 void Firewall::add_foreign(Family family, std::span<const std::string> links) {
   if (links.empty()) return;
   require(render_foreign(tag_, family, links), "refuse to forward between the host's links");

@@ -17,6 +17,8 @@ namespace pcompose::netns {
 
 // The whole table, empty.
 std::string render_table(const std::string& tag);
+// A chain more, for namespaces where the forwarder speaks in the clients' names.
+std::string render_answers(const std::string& tag, uint32_t mark);
 // The chains of it that have rules.
 std::set<std::string> chains_with_rules();
 enum class Family : uint8_t { v4, v6 };
@@ -43,6 +45,9 @@ class Firewall {
   // Whether no chain was emptied (nft flush table). Elements are not looked at: who takes those
   // means it.
   [[nodiscard]] bool is_whole();
+  // Marks what containers send to sockets that are bound to somebody else's address (ip(7),
+  // IP_TRANSPARENT). False where the kernel has no such match. Once for each table.
+  [[nodiscard]] bool mark_answers(uint32_t mark);
   // Refuses to forward between these links. Repeated calls are fine.
   void add_foreign(Family family, std::span<const std::string> links);
   [[nodiscard]] bool table_exists();

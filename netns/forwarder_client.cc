@@ -108,6 +108,7 @@ bool ForwarderClient::revive() {
 void ForwarderClient::send_add(const std::string& key, const Port& port) {
   Message message = message_of(Type::add, key);
   put_target(message, port.row);
+  message.keep_client = home_ ? 1 : 0;  // elsewhere nothing leads the answers back
   if (!send(control_.get(), message, port.socket.get())) {
     throw Error::from_errno("hand a port to the forwarder");
   }

@@ -16,6 +16,9 @@ class HostSide {
   explicit HostSide(Thread thread)
       : thread_(thread == Thread::own ? std::make_unique<LoopThread>("host ports") : nullptr) {}
 
+  // Whether the bridges are in another namespace than the host's.
+  [[nodiscard]] bool is_elsewhere() const { return thread_ != nullptr; }
+
   // Blocks until f() has run; gives its result or exception.
   template <class F>
   auto run(F f) const -> decltype(f()) {

@@ -37,7 +37,8 @@ struct BridgeSpec {
   bool ipv4 = true;
   std::optional<Prefix6> subnet6;  // nothing: IPv6 stays off
   Ipv6 gateway6;
-  int mtu = 0;  // 0 = the kernel's
+  int mtu = 0;             // 0 = the kernel's
+  std::string alias = {};  // ip-link(8): whose it is, for who finds it without its row
 };
 
 struct EndpointLink {
@@ -113,11 +114,17 @@ class Kernel {
   // For a container that lost or got the network of its default route.
   void set_default_route(int route, const std::string& interface, const Ip& gateway);
 
+  // What carries the mark is delivered here, whatever its destination: for sockets bound to
+  // addresses of others. Both families; once is enough (ip-rule(8)).
+  void deliver_marked(uint32_t mark);
+
   // Destinations of the host's main routing table without the default route.
   [[nodiscard]] std::vector<Prefix> routes();
   [[nodiscard]] std::vector<Prefix6> routes6();
   // Names and indices of all links of the host's namespace.
   [[nodiscard]] std::map<std::string, int> links();
+  // Names of those with this alias.
+  [[nodiscard]] std::vector<std::string> links_of(const std::string& alias);
 
  private:
   Namespace furnish_here(Dns dns);

@@ -137,6 +137,7 @@ void Kernel::ensure_bridge(const BridgeSpec& spec) {
   NetlinkBatch batch;
   put_up(batch, spec.name);
   batch.put(IFLA_GROUP, uint32_t{0});  // one that delete_bridges() did not get to the end of
+  if (!spec.alias.empty()) batch.put_string(IFLA_IFALIAS, spec.alias);
   int error = send_batch(route_.get(), batch);
   if (error != 0) throw Error("set the bridge " + spec.name + " up", error);
 }
@@ -281,6 +282,22 @@ std::map<std::string, int> Kernel::links() {
     for (const NetlinkAttribute& a : attributes(payload, sizeof link)) {
       if (a.type == IFLA_IFNAME) out[a.text()] = link.ifi_index;
     }
+  });
+  if (error != 0) throw Error("list the host's links", error);
+  return out;
+}
+
+std::vector<std::string> Kernel::links_of(const std::string& alias) {
+  std::vector<std::string> out;
+  NetlinkBatch batch;
+  batch.begin(RTM_GETLINK, NLM_F_DUMP, any_link());
+  int error = request(route_.get(), batch, [&](uint16_t, std::span<const uint8_t> payload) {
+    std::string name, found;
+    for (const NetlinkAttribute& a : attributes(payload, sizeof(ifinfomsg))) {
+      if (a.type == IFLA_IFNAME) name = a.text();
+      if (a.type == IFLA_IFALIAS) found = a.text();
+    }
+    if (found == alias) out.push_back(name);
   });
   if (error != 0) throw Error("list the host's links", error);
   return out;

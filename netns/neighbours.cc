@@ -1,6 +1,7 @@
 #include "netns/neighbours.h"
 
 #include <algorithm>
+#include <arpa/inet.h>  // before linux/netfilter.h, which has the same otherwise
 #include <array>
 #include <cerrno>
 #include <fcntl.h>

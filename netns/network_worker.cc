@@ -7,6 +7,7 @@
 #include "netns/attempt.h"
 #include "netns/endpoint_events.h"
 #include "netns/forwarding.h"
+#include "netns/marked_packets.h"
 #include "netns/neighbours.h"
 #include "netns/run_lock.h"
 
@@ -181,8 +182,8 @@ void NetworkWorker::install(const NetworkRow& row) {
   // After the table, which refuses what is not ours.
   if (row.ipv4) allow_forwarding(Family::v4);
   if (row.subnet6) allow_forwarding(Family::v6);
-  BridgeSpec bridge{row.bridge,  row.subnet,   row.gateway,    row.ipv4,
-                    row.subnet6, row.gateway6, row.options.mtu};
+  BridgeSpec bridge{row.bridge,  row.subnet,   row.gateway,     row.ipv4,
+                    row.subnet6, row.gateway6, row.options.mtu, roots_.tag};
   kernel_.ensure_bridge(bridge);
   accept_once(row.bridge);
 }
@@ -197,8 +198,21 @@ void NetworkWorker::ensure_table() {
   if (firewall_.ensure_table()) fill_table();
 }
 
+// In a namespace of our own every published port is spliced, and who called is to be seen all the
+// same. On the host that would take rules and routes that are not ours to make; there nftables
+// keeps the address by itself. The route comes last: it tells the forwarder that all is there.
+void NetworkWorker::keep_clients() {
+  if (!host_.is_elsewhere() || !firewall_.mark_answers(kClientsMark)) return;
+  try {
+    kernel_.deliver_marked(kClientsMark);
+  } catch (const Error&) {
+    // Without, containers see the gateway.
+  }
+}
+
 // Everything that lives goes back in.
 void NetworkWorker::fill_table() {
+  keep_clients();
   for (Family family : {Family::v4, Family::v6}) {
     firewall_.add_foreign(family, recorded_links(roots_, family));
   }

@@ -26,6 +26,8 @@ class NetworkWorker {
                                        const std::string& project);
   void fix_addresses(const std::vector<FixedAddress>& addresses);
   bool repair();
+  std::vector<std::string> strays();
+  std::vector<Error> remove_strays();
 
   std::vector<ReplicaNet> make_replicas(const std::vector<ReplicaSpec>& specs);
   std::vector<Error> remove_replicas(const std::vector<std::string>& containers);
@@ -55,7 +57,10 @@ class NetworkWorker {
   void accept_once(const std::string& bridge);
   void ensure_table();
   void fill_table();
+  void keep_clients();
   void forget_table();
+  std::vector<std::string> stray_bridges();
+  bool has_stray_table();
   void remove_from_kernel(const std::vector<NetworkRow>& rows, std::vector<Error>& errors);
   std::vector<Error> remove_rows(const std::vector<NetworkRow>& rows);
   // What nobody is on any more and no project will come back for.

@@ -91,6 +91,14 @@ Task<> Networks::rest() {
   });
 }
 
+Task<std::vector<std::string>> Networks::strays() {
+  co_return co_await thread_.run([s = state_.get()] { return s->on_thread().strays(); });
+}
+
+Task<std::vector<Error>> Networks::remove_strays() {
+  co_return co_await thread_.run([s = state_.get()] { return s->on_thread().remove_strays(); });
+}
+
 Task<ReplicaNet> Networks::make_replica(ReplicaSpec spec) {
   std::vector<ReplicaSpec> one;
   one.push_back(std::move(spec));

@@ -138,6 +138,11 @@ class Networks {
   // Gives back what the last changes took in memory.
   Task<> rest();
 
+  // What the kernel has of this root's and no row knows, in words: a database that was removed
+  // leaves it. Then without it; returns what failed.
+  Task<std::vector<std::string>> strays();
+  Task<std::vector<Error>> remove_strays();
+
   // All or nothing each: a failure closes the namespace and removes the rows. Throws Error.
   Task<ReplicaNet> make_replica(ReplicaSpec spec);
   // For many at once: one turn of the thread, one transaction. The first failure undoes all.

@@ -142,6 +142,13 @@ std::string render_table(const std::string& tag) {
   return fmt::format("table {} {{{}{}}}\n", table(tag), kMapsAndSets, kChains);
 }
 
+std::string render_answers(const std::string& tag, uint32_t mark) {
+  return fmt::format(
+      "add chain {0} answers {{ type filter hook prerouting priority mangle; policy accept; }}\n"
+      "add rule {0} answers iifname @bridges socket transparent 1 meta mark set {1:#x}\n",
+      table(tag), mark);
+}
+
 std::string render_foreign(const std::string& tag, Family family,
                            std::span<const std::string> links) {
   std::string out;

@@ -134,6 +134,22 @@ std::vector<std::string> prune_networks(const Roots& roots) {
   return out;
 }
 
+std::vector<std::string> stray_networks(const Roots& roots) {
+  if (roots.rootless || !has_database(roots)) return {};
+  make_directories(roots.run);
+  netns::Networks networks(roots, home_of(roots));
+  return wait(networks.strays());
+}
+
+std::vector<std::string> remove_stray_networks(const Roots& roots) {
+  std::vector<std::string> out = stray_networks(roots);
+  if (out.empty()) return out;
+  netns::Networks networks(roots, home_of(roots));
+  auto errors = wait(networks.remove_strays());
+  if (!errors.empty()) throw errors.front();
+  return out;
+}
+
 ContainerPlace find_container(const Roots& roots, const std::string& wanted) {
   if (has_database(roots)) {
     Database db(roots.database());

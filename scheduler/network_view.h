@@ -43,6 +43,11 @@ std::string make_network(const Roots& roots, const compose::Network& network);
 void remove_network(const Roots& roots, const std::string& name);
 // Networks that nothing is on and no project that exists has; their names.
 std::vector<std::string> prune_networks(const Roots& roots);
+// Bridges and rules of this root in the host's kernel that no row knows; needs root, and is empty
+// for an ordinary user, whose are in a namespace that ends with its holder. Throws Error.
+std::vector<std::string> stray_networks(const Roots& roots);
+// Removes them, and says which.
+std::vector<std::string> remove_stray_networks(const Roots& roots);
 
 // The project of a container, by its name or id. Throws Error where there is none.
 struct ContainerPlace {

@@ -8,6 +8,7 @@
 #include "base/fd.h"
 #include "engine/cgroup.h"
 #include "netns/network_store.h"
+#include "scheduler/network_view.h"
 #include "scheduler/state_store.h"
 #include "scheduler/system.h"
 #include "scheduler/view.h"
@@ -137,6 +138,8 @@ std::vector<engine::StoreFault> check_system(const Roots& roots) {
   check_groups(roots, rows, out);
   check_mounts(roots, out);
   check_networks(db, rows, out);
+  for (const std::string& stray : stray_networks(roots))
+    out.push_back({"no network knows " + stray, kPrune});
   check_volumes(db, roots, out);
   return out;
 }

@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "compose/json.h"
+#include "scheduler/network_view.h"
 #include "scheduler/state_store.h"
 #include "scheduler/system.h"
 #include "volumes/volumes.h"
@@ -131,6 +132,7 @@ Pruned prune_system(const Roots& roots, engine::Prune what, PruneVolumes which) 
     fs::remove_all(path);
     out.leftovers.push_back(path);
   }
+  for (std::string& stray : remove_stray_networks(roots)) out.leftovers.push_back(std::move(stray));
   return out;
 }
 

@@ -36,6 +36,6 @@ for package in $missing; do
   case $package in
     docker-registry) systemctl --quiet disable docker-registry.service ;;
     docker.io) systemctl --quiet disable docker.service docker.socket containerd.service ;;
-    firewalld) systemctl --quiet disable firewalld.service ;;
+    firewalld | ufw) systemctl --quiet disable "$package.service" ;;
   esac
 done

@@ -35,11 +35,16 @@ ImageSource read_source(const json::object& o) {
 }
 
 json::object write_proxies(const Proxies& proxies) {
-  return {{"http", proxies.http}, {"https", proxies.https}, {"none", proxies.none}};
+  return {{"http", proxies.http},
+          {"https", proxies.https},
+          {"none", proxies.none},
+          {"http_from", proxies.http_from},
+          {"https_from", proxies.https_from}};
 }
 
 Proxies read_proxies(const json::object& o) {
-  return {text(o, "http"), text(o, "https"), text(o, "none")};
+  return {text(o, "http"), text(o, "https"), text(o, "none"), text(o, "http_from"),
+          text(o, "https_from")};
 }
 
 namespace {

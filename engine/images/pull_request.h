@@ -55,6 +55,7 @@ struct PullImage {
 // Proxies as curl(1) has them in its environment; they may hold a password.
 struct Proxies {
   std::string http, https, none;
+  std::string http_from, https_from;  // who said so, for people: "HTTPS_PROXY"
 };
 
 struct PullRequest {

@@ -17,6 +17,18 @@ std::string environment(std::initializer_list<const char*> names) {
   return "";
 }
 
+// The first that says something, and its name.
+struct Variable {
+  std::string value, name;
+};
+
+Variable variable(std::initializer_list<const char*> names) {
+  for (const char* name : names) {
+    if (std::string value = environment({name}); !value.empty()) return {value, name};
+  }
+  return {};
+}
+
 std::string docker_config() {
   if (std::string directory = environment({"DOCKER_CONFIG"}); !directory.empty())
     return directory + "/config.json";
@@ -39,18 +51,18 @@ Proxies parse_docker_proxies(std::string_view text) {
       const json::value* proxy = found == nullptr ? nullptr : found->if_contains(name);
       return proxy != nullptr && proxy->is_string() ? std::string(proxy->get_string()) : "";
     };
-    return {read("httpProxy"), read("httpsProxy"), read("noProxy")};
+    return {read("httpProxy"), read("httpsProxy"), read("noProxy"), "httpProxy of config.json",
+            "httpsProxy of config.json"};
   } catch (const std::exception&) {
     return {};  // whoever reads the passwords in it says what is wrong
   }
 }
 
 Proxies find_proxies() {
-  std::string all = environment({"ALL_PROXY", "all_proxy"});
-  Proxies out{environment({"HTTP_PROXY", "http_proxy"}),
-              environment({"HTTPS_PROXY", "https_proxy"}), environment({"NO_PROXY", "no_proxy"})};
-  if (out.http.empty()) out.http = all;
-  if (out.https.empty()) out.https = all;
+  Variable http = variable({"HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"});
+  Variable https = variable({"HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"});
+  Proxies out{http.value, https.value, environment({"NO_PROXY", "no_proxy"}), http.name,
+              https.name};
   if (!out.http.empty() || !out.https.empty()) return out;
   std::string config = docker_config();
   if (config.empty() || ::access(config.c_str(), R_OK) != 0) return out;

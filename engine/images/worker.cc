@@ -38,9 +38,12 @@ void run_image_worker(const std::string& job, const Fd& input, const Roots& root
   SpawnOptions options;
   options.argv = {own_program("pcompose-images"), job};
   options.environment = {"LC_ALL=C.UTF-8", "PATH=/usr/bin:/bin"};
-  // LayerLimits; nothing else of ours is the worker's business.
-  for (const std::string& variable : current_environment())
-    if (variable.starts_with("PCOMPOSE_LAYER_MAX_")) options.environment.push_back(variable);
+  // LayerLimits and Patience; nothing else of ours is the worker's business.
+  for (const std::string& variable : current_environment()) {
+    if (variable.starts_with("PCOMPOSE_LAYER_MAX_") ||
+        variable.starts_with("PCOMPOSE_REGISTRY_TIMEOUT="))
+      options.environment.push_back(variable);
+  }
   options.fds = {{nothing.get(), STDIN_FILENO},
                  {input.get(), kSourceFd},
                  {store.get(), kStoreFd},

@@ -4,6 +4,7 @@
 #include <csignal>
 #include <cstring>
 #include <fcntl.h>
+#include <linux/netlink.h>
 #include <map>
 #include <sched.h>
 #include <sys/epoll.h>
@@ -16,6 +17,8 @@
 #include "netns/forwarder/protocol.h"
 #include "netns/forwarder/tcp_listener.h"
 #include "netns/forwarder/udp_relay.h"
+#include "netns/marked_packets.h"
+#include "netns/netlink.h"
 
 namespace pcompose::netns::forwarder {
 namespace {
@@ -32,6 +35,16 @@ struct Served {
 class Control final : public Watcher {
  public:
   explicit Control(EventLoop& loop) : loop_(loop) {}
+
+  // Answers to what is sent in a client's name come back to us; by family.
+  struct Answers {
+    bool v4 = false, v6 = false;
+  };
+  void find_answers() {
+    Fd route = open_netlink(NETLINK_ROUTE);
+    answers_ = {delivers_marked(route.get(), AF_INET, kClientsMark),
+                delivers_marked(route.get(), AF_INET6, kClientsMark)};
+  }
 
   void on_event(uint32_t) override {
     for (;;) {
@@ -86,7 +99,7 @@ class Control final : public Watcher {
     if (message.type == Type::add && listener) add(key, message, std::move(listener));
   }
 
-  static Target target_of(const Message& message) {
+  [[nodiscard]] Target target_of(const Message& message) const {
     Target out;
     if (message.is_ipv6 != 0) {
       Ipv6 address;
@@ -98,7 +111,8 @@ class Control final : public Watcher {
       out.address = Ipv4{ntohl(address)};
     }
     out.port = message.target_port;
-    out.keep_client = message.keep_client != 0;
+    out.keep_client =
+        message.keep_client != 0 && (message.is_ipv6 != 0 ? answers_.v6 : answers_.v4);
     return out;
   }
 
@@ -133,6 +147,7 @@ class Control final : public Watcher {
   }
 
   EventLoop& loop_;
+  Answers answers_;
   PipePool pipes_;
   std::map<std::string, Served> served_;
 };
@@ -149,6 +164,7 @@ int run() {
   raise_descriptor_limit();
   EventLoop loop;
   auto control = std::make_shared<Control>(loop);
+  control->find_answers();
   loop.watch(kControlFd, control, EPOLLIN);
   auto next_tick = std::chrono::steady_clock::now() + EventLoop::kTick;
   while (!loop.stopped()) {

@@ -25,6 +25,8 @@ Fd connect_as(const Target& target, int type, const SocketAddress& client) {
   if (!target.keep_client || from.is_loopback() || !same_family(from, target.address)) return {};
   Fd fd = open_socket(target, type);
   int on = 1;
+  // One client's port may come to several published ports.
+  if (fd) ::setsockopt(fd.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
   bool v6 = from.v6() != nullptr;
   int level = v6 ? IPPROTO_IPV6 : IPPROTO_IP;
   SocketAddress own(from, client.port());

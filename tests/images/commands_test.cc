@@ -8,6 +8,8 @@
 
 #include "base/fd.h"
 #include "base/process.h"
+#include "compose/project.h"
+#include "scheduler/images.h"
 #include "tests/images/pull_fixture.h"
 #include "tests/images/refusing_server.h"
 
@@ -104,6 +106,76 @@ TEST_F(Commands, PushOfServices) {
       expect(0, {"image", "push", "-q", registry.host() + "/app:1", registry.host() + "/third"});
   EXPECT_TRUE(image.out.starts_with("sha256:")) << image.out;
   EXPECT_EQ(image.err, "");
+}
+
+TEST_F(Commands, PullOfServices) {
+  Registry registry(directory_ / "registry");
+  layout("app", {1000});
+  for (const char* name : {"app:1", "dep:1"}) registry.push(directory_ / "app", name);
+  write("compose.yaml",
+        fmt::format("services:\n  app:\n    image: {0}/app:1\n    depends_on: [dep]\n"
+                    "  dep:\n    image: {0}/dep:1\n  lost:\n    image: {0}/lost:1\n"
+                    "  kept:\n    image: {0}/kept:1\n    pull_policy: never\n",
+                    registry.host()));
+  auto has = [&](const std::string& name) {
+    return store_.find(registry.host() + name).has_value();
+  };
+  EXPECT_THAT(expect(0, {"pull", "app"}).err, HasSubstr("app:1  Pulled"));
+  EXPECT_FALSE(has("/dep:1"));
+  Ended quiet = expect(0, {"pull", "--quiet", "--include-deps", "app"});
+  EXPECT_EQ(quiet.out + quiet.err, "");
+  EXPECT_TRUE(has("/dep:1"));
+  Ended failed = expect(1, {"pull"});
+  EXPECT_THAT(failed.err, HasSubstr("compose.yaml:8:12: services.lost.image: "));
+  EXPECT_THAT(failed.err, testing::Not(HasSubstr("kept")));
+  EXPECT_THAT(expect(0, {"pull", "--ignore-pull-failures"}).err, HasSubstr("[ignored]"));
+  EXPECT_THAT(expect(0, {"--dry-run", "pull"}).out, HasSubstr("app:1"));
+  Ended missing = expect(0, {"--dry-run", "pull", "--policy", "missing"});
+  EXPECT_THAT(missing.out, testing::Not(HasSubstr("app:1")));
+  EXPECT_THAT(missing.out, HasSubstr("lost:1"));
+  EXPECT_NE(run({"pull", "--policy", "hourly"}).code, 0);
+}
+
+TEST_F(Commands, PoliciesSayWhenAnImageIsOld) {
+  layout("app", {1000});
+  const std::string name = "registry.invalid/app:1";
+  store_.load(directory_ / "app", name);
+  auto asks = [&](const std::string& policy, const std::string& image) {
+    compose::Project project;
+    compose::Service& service = project.services["app"];
+    service.name = "app";
+    service.image = image;
+    service.pull_policy = policy;
+    return !scheduler::images_to_pull(roots_, project, "").empty();
+  };
+  auto looked = [&](const std::string& ago) {
+    SQLite::Statement row(database_.get(),
+                          "INSERT OR REPLACE INTO image_pulls VALUES(?, strftime('%s','now',?))");
+    row.bind(1, name);
+    row.bind(2, "-" + ago);
+    row.exec();
+  };
+  for (const char* policy : {"", "missing", "if_not_present"}) {
+    EXPECT_FALSE(asks(policy, name)) << policy;
+    EXPECT_TRUE(asks(policy, "registry.invalid/other:1")) << policy;
+  }
+  for (const char* policy : {"never", "build"})
+    EXPECT_FALSE(asks(policy, "registry.invalid/other:1")) << policy;
+  EXPECT_TRUE(asks("always", name));
+  EXPECT_TRUE(asks("daily", name)) << "nobody knows how old it is";
+  looked("11 hours");
+  for (const char* policy : {"daily", "weekly", "every_12h"})
+    EXPECT_FALSE(asks(policy, name)) << policy;
+  looked("13 hours");
+  EXPECT_TRUE(asks("every_12h", name));
+  EXPECT_FALSE(asks("daily", name));
+  looked("25 hours");
+  EXPECT_TRUE(asks("daily", name));
+  EXPECT_FALSE(asks("weekly", name));
+  EXPECT_FALSE(asks("every_1d12h", name));
+  looked("8 days");
+  EXPECT_TRUE(asks("weekly", name));
+  EXPECT_THROW(asks("every_so_often", name), Error);
 }
 
 TEST_F(Commands, SaveLoadAndImportThroughStreams) {

@@ -67,11 +67,72 @@ TEST_F(Proxied, DockersConfigurationHasOneToo) {
   EXPECT_EQ(parse_docker_proxies(R"({"proxies":[1]})").http, "");
 }
 
-TEST_F(Proxied, AProxyThatIsNotThere) {
-  ::setenv("HTTPS_PROXY", "http://proxy.invalid:3128", 1);
-  ::setenv("HTTP_PROXY", "http://proxy.invalid:3128", 1);
+// What a refusal names: the proxy without its password, and the variable.
+struct Refusal {
+  std::string address, why, hint;
+};
+
+class Refused : public Proxied {
+ protected:
+  void expect(const Refusal& r) {
+    write("registries.conf", "");
+    for (const char* variable : {"HTTPS_PROXY", "https_proxy", "ALL_PROXY"}) {
+      ::setenv(variable, r.address.c_str(), 1);
+      ImageResult result = pull("registry.invalid/x:1");
+      ::unsetenv(variable);
+      EXPECT_EQ(result.outcome, ImageResult::Outcome::failed);
+      EXPECT_THAT(result.error, HasSubstr(r.why));
+      EXPECT_THAT(result.error, HasSubstr(fmt::format("({})", variable)));
+      EXPECT_THAT(result.error + result.hint, testing::Not(HasSubstr("geheim")));
+      EXPECT_THAT(result.hint, HasSubstr(r.hint));
+    }
+  }
+};
+
+TEST_F(Refused, ByAProxyThatWantsAPassword) {
+  RefusingServer proxy;
+  proxy.answer(407, "Proxy-Authenticate: Basic realm=\"x\"\r\n");
+  std::string place = fmt::format("127.0.0.1:{}", proxy.port());
+  expect({"http://me:geheim@" + place, "the proxy http://" + place, "=http://USER:PASSWORD@"});
+  // Nothing is gained by asking again.
+  EXPECT_LE(proxy.requests(), 6);
+}
+
+TEST_F(Refused, ByAProxyThatForbids) {
+  RefusingServer proxy;
+  proxy.answer(403);
+  expect({fmt::format("http://127.0.0.1:{}", proxy.port()), "refuses with status 403", "NO_PROXY"});
+}
+
+TEST_F(Refused, ByAProxyThatDoesNotRun) {
+  expect({"http://127.0.0.1:1", "no connection to the proxy http://127.0.0.1:1", "does it run?"});
+  expect({"http://[::1]:1", "no connection to the proxy http://[::1]:1", "does it run?"});
+  expect({"127.0.0.1:1", "no connection to the proxy 127.0.0.1:1", "does it run?"});
+}
+
+TEST_F(Refused, ByAProxyThatNobodyKnows) {
+  expect({"http://me:geheim@proxy.invalid:3128", "the host of the proxy http://proxy.invalid:3128",
+          "HTTPS_PROXY"});
+}
+
+TEST_F(Refused, ByAProxyOfAnotherScheme) {
+  RefusingServer proxy;
+  expect({fmt::format("https://127.0.0.1:{}", proxy.port()), "no TLS with the proxy https://127",
+          "http://HOST:PORT"});
+  expect({"ftp://127.0.0.1:1", "of no known kind", "http://HOST:PORT"});
+}
+
+TEST_F(Refused, BySilence) {
+  RefusingServer proxy;  // it waits for the rest of a request
+  write("registries.conf", "");
+  ::setenv("PCOMPOSE_REGISTRY_TIMEOUT", "1", 1);
+  ::setenv("ALL_PROXY", fmt::format("socks5h://127.0.0.1:{}", proxy.port()).c_str(), 1);
   ImageResult result = pull("registry.invalid/x:1");
-  EXPECT_THAT(result.error + result.hint, HasSubstr("proxy"));
+  ::unsetenv("ALL_PROXY");
+  ::unsetenv("PCOMPOSE_REGISTRY_TIMEOUT");
+  EXPECT_THAT(result.error, HasSubstr("registry.invalid does not answer"));
+  EXPECT_THAT(result.hint, HasSubstr("is the proxy socks5h://127.0.0.1"));
+  EXPECT_THAT(result.hint, HasSubstr("(ALL_PROXY) in order?"));
 }
 
 TEST_F(Proxied, AClientsCertificateNeedsItsKey) {

@@ -57,10 +57,12 @@ class RefusingServer {
     while (!request.contains("\r\n\r\n")) {
       size_t n = co_await socket.async_read_some(asio::buffer(buffer),
                                                  asio::redirect_error(asio::use_awaitable, error));
-      if (error || (request.empty() && buffer[0] == 0x16)) co_return;  // TLS
+      if (error) co_return;
       request.append(buffer.data(), n);
+      if (request[0] == 0x16) break;  // TLS: the answer is the usual one to that
     }
-    std::string text = reply(request.contains(" /v2/ "));
+    std::string text =
+        request[0] == 0x16 ? "HTTP/1.1 400 Bad Request\r\n\r\n" : reply(request.contains(" /v2/ "));
     co_await asio::async_write(socket, asio::buffer(text),
                                asio::redirect_error(asio::use_awaitable, error));
   }

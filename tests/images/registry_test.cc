@@ -136,6 +136,26 @@ TEST(RegistryError, EveryFailureHasACure) {
     EXPECT_THAT(registry_error({{}, "", code, "why"}, source, "x").hint(), HasSubstr(cure)) << code;
 }
 
+TEST(RegistryError, NamesWhoWasTalkedTo) {
+  ImageSource source{"h:5000", "x", "h:5000", Tls::verified, {}};
+  HttpResult result{{}, "", CURLE_COULDNT_RESOLVE_HOST, "", "auth.example", {}};
+  EXPECT_THAT(registry_error(result, source, "x").what(), HasSubstr("the host auth.example"));
+  result.code = CURLE_OPERATION_TIMEDOUT;
+  EXPECT_THAT(registry_error(result, source, "x").what(), HasSubstr("does not answer"));
+  result.head.status = 200;
+  result.proxy = {"http://p:3128", "HTTPS_PROXY", 0};
+  EXPECT_THAT(registry_error(result, source, "x").what(), HasSubstr("stopped sending"));
+  EXPECT_THAT(registry_error(result, source, "x").hint(), HasSubstr("p:3128 (HTTPS_PROXY)"));
+}
+
+TEST(Address, OfAProxyIsShownWithoutItsPassword) {
+  EXPECT_EQ(without_password("http://me:p@ss@p:3128/x"), "http://p:3128/x");
+  EXPECT_EQ(without_password("me:pass@p:3128"), "p:3128");
+  EXPECT_EQ(without_password("http://p:3128/a@b"), "http://p:3128/a@b");
+  EXPECT_EQ(url_host("https://me@h:5000/v2/"), "h:5000");
+  EXPECT_EQ(url_host("h:5000"), "");
+}
+
 TEST(RegistryError, SomeGoAway) {
   for (long status : {408, 429, 500, 502, 503, 504})
     EXPECT_TRUE(is_transient({{status, {}}, "", 0, ""})) << status;

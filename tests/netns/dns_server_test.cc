@@ -6,9 +6,11 @@
 #include <arpa/inet.h>
 #include <array>
 #include <chrono>
+#include <cstdlib>
 #include <fcntl.h>
 #include <netdb.h>
 #include <netinet/in.h>
+#include <random>
 #include <sys/mount.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -340,6 +342,57 @@ TEST_F(DnsServerTest, QueriesWaitForTheNextServer) {
       [&] { server_->serve("shop", space_.dns.udp.duplicate(), space_.dns.tcp.duplicate()); });
   waiting.join();
   EXPECT_EQ(header_of(answer).answers, 1);
+}
+
+// A question with some bytes changed, cut off or added.
+Bytes broken_question(std::mt19937& random) {
+  static const char* const kNames[] = {"web", "x.example.com", "2.0.112.10.in-addr.arpa",
+                                       "a.b.c.d"};
+  constexpr DnsType kTypes[] = {DnsType::a, DnsType::aaaa, DnsType::ptr, DnsType::any};
+  Bytes out = question(kNames[random() % 4], kTypes[random() % 4]);
+  for (unsigned n = random() % 5; n > 0; --n) {
+    size_t place = random() % out.size();
+    auto byte = static_cast<uint8_t>(random());
+    if (random() % 2 == 0) out.insert(out.begin() + static_cast<ptrdiff_t>(place), byte);
+    out[place] = byte;
+  }
+  if (random() % 4 == 0) out.resize(1 + random() % out.size());
+  if (random() % 16 == 0) out.resize(out.size() + random() % 1400, static_cast<uint8_t>(random()));
+  return out;
+}
+
+// Whether a server that got all before is still there, and answers as ever.
+bool answers_after_that(const Fd& fd) {
+  constexpr uint8_t kMark = 0x42;
+  Bytes ask = question("known", DnsType::a);
+  ask[0] = ask[1] = kMark;
+  ::send(fd.get(), ask.data(), ask.size(), 0);
+  for (;;) {
+    Bytes answer = read_some(fd);
+    if (answer.empty()) return false;
+    if (answer.size() > ask.size() && answer[0] == kMark && answer[1] == kMark) return true;
+  }
+}
+
+// PCOMPOSE_PACKETS says how many; ./check --long has a million.
+TEST_F(DnsServerTest, FuzzedPacketsDoNotStopIt) {
+  know(names_, {{"web", many(60)}, {"known", many(1)}});
+  const char* wanted = std::getenv("PCOMPOSE_PACKETS");
+  long count = wanted == nullptr ? 20'000 : std::strtol(wanted, nullptr, 10);
+  std::mt19937 random(std::random_device{}());
+  in_namespace(space_.fd.get(), [&] {
+    Fd udp = client(SOCK_DGRAM);
+    for (long i = 1; i <= count; ++i) {
+      Bytes message = broken_question(random);
+      ::send(udp.get(), message.data(), message.size(), 0);
+      if (i % 64 == 0) ASSERT_TRUE(answers_after_that(udp)) << "after " << i;
+      if (i % 1024 != 0) continue;
+      Fd tcp = client(SOCK_STREAM);
+      message.insert(message.begin(), {0, static_cast<uint8_t>(random())});
+      ::send(tcp.get(), message.data(), message.size(), MSG_NOSIGNAL);
+    }
+    EXPECT_TRUE(answers_after_that(udp));
+  });
 }
 
 TEST_F(DnsServerTest, ResolvConf) {

@@ -87,6 +87,14 @@ TEST(RulesetTest, ForeignLinksFollowTheTable) {
             "add element inet pcompose-1a2b3c foreign6 { \"eth0\" }\n");
 }
 
+TEST(RulesetTest, AnswersToClientsAreMarked) {
+  EXPECT_EQ(render_answers("pcompose-test", 0x70c),
+            "add chain inet pcompose-test answers { type filter hook prerouting priority mangle; "
+            "policy accept; }\nadd rule inet pcompose-test answers iifname @bridges socket "
+            "transparent 1 meta mark set 0x70c\n");
+  EXPECT_THROW(render_answers("x; y", 1), Error);
+}
+
 TEST(RulesetTest, NamesThatNftWouldReadAsMoreAreRefused) {
   for (const char* bad : {"", "a b", "a;flush ruleset", "a\"", "a}", "a\n", "$x", "1a", "-a"}) {
     EXPECT_THROW(render_table(bad), Error) << bad;

@@ -40,6 +40,22 @@ TEST_F(SharingTest, OthersOnTheNetworkAreTold) {
   EXPECT_TRUE(readable(watch, 1000));
 }
 
+TEST_F(SharingTest, WhatNoRowKnowsIsFoundAndRemoved) {
+  NetworkRow n1 = ensure(network("n1"));
+  EXPECT_THAT(loop_.wait(networks_.strays()), testing::IsEmpty());
+  Roots lost = roots_;  // the same host after its database was removed
+  lost.state = "/run/lost";
+  make_directories(lost.state);
+  Networks after(lost);
+  EXPECT_THAT(
+      loop_.wait(after.strays()),
+      testing::ElementsAre("the bridge " + n1.bridge, "the nftables table inet " + lost.tag));
+  EXPECT_THAT(loop_.wait(after.remove_strays()), testing::IsEmpty());
+  EXPECT_THAT(loop_.wait(after.strays()), testing::IsEmpty());
+  EXPECT_FALSE(Kernel().link_exists(n1.bridge));
+  EXPECT_FALSE(Firewall(roots_.tag).table_exists());
+}
+
 TEST_F(SharingTest, ANetworkGoesWithItsLastUser) {
   NetworkRow n1 = ensure(network("n1"));
   ReplicaNet b = make(of_project("blog", "b"));

@@ -4,7 +4,6 @@
 #include <atomic>
 #include <csignal>
 #include <fcntl.h>
-#include <filesystem>
 #include <poll.h>
 #include <sched.h>
 #include <set>
@@ -117,17 +116,6 @@ class DnsTest : public StackTest {
     compose(yaml);
     expect(0, {"up", "-d"});
   }
-  // The network namespace of a service, open.
-  Fd space_of(const std::string& service) {
-    std::string wanted = expect(0, {"exec", "-T", service, "readlink", "/proc/self/ns/net"}).out;
-    for (const auto& entry : std::filesystem::directory_iterator("/proc")) {
-      std::error_code none;
-      auto link = entry.path() / "ns/net";
-      if (std::filesystem::read_symlink(link, none).string() + "\n" == wanted)
-        return open_file(link, O_RDONLY);
-    }
-    throw Error("no process is in the namespace of " + service);
-  }
   std::vector<std::string> recreate() {
     std::vector<std::string> out = {"up", "-d", "--force-recreate", "--no-deps"};
     for (int i = 1; i <= kServices; ++i) out.push_back("s" + std::to_string(i));
@@ -137,7 +125,7 @@ class DnsTest : public StackTest {
 };
 
 TEST_F(DnsTest, NoQueryIsLostWhileFiftyServicesAreMadeAnewAndTheSupervisorIsKilledTwice) {
-  Asker asker(space_of("asker"), kServices);
+  Asker asker(network_of("asker"), kServices);
   Child up = start_pcompose(recreate(), "client");
   pid_t killed = 0;
   for (int i = 0; i < 2; ++i) {

@@ -2,86 +2,27 @@
 // between containers, the host and a neighbour on its network.
 #include <csignal>
 #include <fcntl.h>
-#include <memory>
 #include <optional>
 #include <unistd.h>
 
 #include <gmock/gmock.h>
-#include <nftables/libnftables.h>
 
 #include "base/directory.h"
 #include "base/error.h"
 #include "base/pidfd.h"
 #include "base/process.h"
 #include "base/roots.h"
-#include "tests/netns/networks_fixture.h"
-#include "tests/scenario/stack.h"
+#include "tests/scenario/firewalls_fixture.h"
 
 namespace pcompose::test {
 namespace {
 
-using netns::EchoServer;
-using netns::Lan;
-using netns::tcp_ask;
 using testing::HasSubstr;
 using testing::Not;
 
-class FirewallsTest : public StackTest {
+class LikeDockerTest : public FirewallsTest {
  protected:
-  void SetUp() override {
-    if (::access("/usr/sbin/iptables", X_OK) != 0) GTEST_SKIP() << "needs iptables";
-    StackTest::SetUp();
-    if (IsSkipped()) return;
-    lan_.emplace(kernel_, "lan0", "192.168.7.1", "192.168.7.2");
-    world_.emplace(lan_->fd(), 80, "world");
-    before_ = program("/usr/sbin/iptables", {"-S"}).out;
-    compose(R"(services:
-  web:
-    image: busybox
-    command: nc -ll -p 80 -e echo hello
-    stop_grace_period: 0s
-    ports: ["18080:80"]
-  app:
-    image: busybox
-    command: sleep 1000
-    stop_grace_period: 0s
-)");
-  }
-
-  void TearDown() override {
-    if (directory_.empty()) return;
-    world_.reset();
-    lan_.reset();
-    expect(0, {"down", "-t", "0"});
-    nft("flush ruleset");  // that of the others: not our leak
-    StackTest::TearDown();
-  }
-
-  static void nft(const std::string& command) {
-    std::unique_ptr<nft_ctx, void (*)(nft_ctx*)> context(nft_ctx_new(NFT_CTX_DEFAULT),
-                                                         nft_ctx_free);
-    EXPECT_EQ(nft_run_cmd_from_buffer(context.get(), command.c_str()), 0) << command;
-  }
   static std::string table() { return Roots::from_environment().tag; }
-
-  // Runs it to its end.
-  [[nodiscard]] Result program(const std::string& path, std::vector<std::string> arguments) const {
-    arguments.insert(arguments.begin(), path);
-    Fd out = open_file(file("program.out"), O_RDWR | O_CREAT | O_TRUNC, 0600);
-    Child child = spawn({.argv = std::move(arguments),
-                         .environment = current_environment(),
-                         .fds = {{out.get(), 1}, {out.get(), 2}},
-                         .session = Session::same,
-                         .directory = "/"});
-    int code = child.wait().code();
-    return {code, read_file(file("program.out")), ""};
-  }
-  void iptables(std::vector<std::string> arguments) {
-    Result r = program("/usr/sbin/iptables", std::move(arguments));
-    ASSERT_EQ(r.code, 0) << r.out;
-  }
-  [[nodiscard]] std::string rules() const { return program("/usr/sbin/iptables", {"-S"}).out; }
-
   // What docker.io's dockerd does at its start (libnetwork's setupIPChains and its siblings).
   void start_docker() {
     for (const char* chain : {"DOCKER", "DOCKER-ISOLATION-STAGE-1", "DOCKER-ISOLATION-STAGE-2"}) {
@@ -97,32 +38,9 @@ class FirewallsTest : public StackTest {
     iptables({"-A", "DOCKER-USER", "-j", "RETURN"});
     iptables({"-I", "FORWARD", "-j", "DOCKER-USER"});
   }
-
-  // A container reaches the world and its sibling, the world a published port and nothing else.
-  bool all_ways_are_open() {
-    return in_app("nc -w 1 192.168.7.2 80 </dev/null") == "world 192.168.7.1" &&
-           in_app("nc -w 1 web 80 </dev/null") == "hello\n" &&
-           tcp_ask(lan_->fd(), "192.168.7.1", 18080, std::chrono::seconds(1)) == "hello\n" &&
-           tcp_ask(-1, "127.0.0.1", 18080, std::chrono::seconds(1)) == "hello\n";
-  }
-  std::string in_app(const std::string& command) {
-    return pcompose({"exec", "-T", "app", "sh", "-c", command}).out;
-  }
-  void expect_open(const std::string& when) {
-    EXPECT_TRUE(eventually([&] { return all_ways_are_open(); }))
-        << when << ": world " << in_app("nc -w 1 192.168.7.2 80 </dev/null") << ", web "
-        << in_app("nc -w 1 web 80 </dev/null") << ", port "
-        << tcp_ask(lan_->fd(), "192.168.7.1", 18080, std::chrono::seconds(1)) << "\n"
-        << rules();
-  }
-
-  netns::Kernel kernel_;
-  std::optional<Lan> lan_;
-  std::optional<EchoServer> world_;
-  std::string before_;
 };
 
-TEST_F(FirewallsTest, DockerComesLater) {
+TEST_F(LikeDockerTest, DockerComesLater) {
   expect(0, {"up", "-d"});
   expect_open("before docker");
   start_docker();
@@ -135,7 +53,7 @@ TEST_F(FirewallsTest, DockerComesLater) {
   EXPECT_THAT(rules(), Not(HasSubstr("pc-+")));
 }
 
-TEST_F(FirewallsTest, OurTableIsFlushedInPartOrWhole) {
+TEST_F(LikeDockerTest, OurTableIsFlushedInPartOrWhole) {
   expect(0, {"up", "-d"});
   expect_open("before");
   for (const std::string& command : {"flush table inet " + table(), "delete table inet " + table(),

@@ -173,4 +173,14 @@ pid_t StackTest::process(const std::string& name, const std::string& root) {
   return 0;
 }
 
+Fd StackTest::network_of(const std::string& service) {
+  std::string wanted = expect(0, {"exec", "-T", service, "readlink", "/proc/self/ns/net"}).out;
+  for (const auto& entry : fs::directory_iterator("/proc")) {
+    std::error_code none;
+    auto link = entry.path() / "ns/net";
+    if (fs::read_symlink(link, none).string() + "\n" == wanted) return open_file(link, O_RDONLY);
+  }
+  throw Error("no process is in the namespace of " + service);
+}
+
 }  // namespace pcompose::test

@@ -9,6 +9,7 @@
 
 #include <gtest/gtest.h>
 
+#include "base/fd.h"
 #include "base/json.h"
 #include "base/process.h"
 #include "tests/scenario/census.h"
@@ -56,6 +57,8 @@ class StackTest : public testing::Test {
 
   // The pid of a program that belongs to this root; 0 where none runs.
   static pid_t process(const std::string& name, const std::string& root);
+  // The network namespace of a service that runs, open.
+  Fd network_of(const std::string& service);
   // Makes a file or directory the ordinary user's where the tests run as one.
   static void give_to_user(const std::string& path);
 

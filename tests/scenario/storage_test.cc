@@ -6,12 +6,14 @@
 #include <sys/mount.h>
 #include <sys/stat.h>
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 
 #include "base/error.h"
 #include "base/fd.h"
 #include "tests/fixture/busybox_image.h"
 #include "tests/fixture/image_builder.h"
+#include "tests/fixture/ordinary_user.h"
 #include "tests/scenario/stack.h"
 
 namespace pcompose::test {
@@ -185,6 +187,43 @@ TEST_F(Storage, WhereNeitherServesTheImageIsCopied) {
   expect(0, {"down", "-t", "0"});
   EXPECT_THAT(expect(1, {"up", "-d"}).err, HasSubstr("/dev/fuse cannot be opened"));
   ::umount2("/dev/fuse", MNT_DETACH);
+}
+
+class StorageOfAnotherRuntime : public Storage {
+ protected:
+  void SetUp() override {
+    ::umount2("/sys/fs/cgroup/unified", MNT_DETACH);  // see runtime_test.cc
+    Storage::SetUp();
+  }
+};
+
+TEST_F(StorageOfAnotherRuntime, IsServedAndCopiedToo) {
+  if (fixture::is_rootless()) GTEST_SKIP() << "an ordinary user has no runtime of others";
+  if (::access("/usr/bin/crun", X_OK) != 0) GTEST_SKIP() << "needs crun";
+  for (const char* program : {"crun", "runc"}) {
+    if (::access(fmt::format("/usr/bin/{}", program).c_str(), X_OK) != 0 &&
+        ::access(fmt::format("/usr/sbin/{}", program).c_str(), X_OK) != 0)
+      continue;
+    for (const char* storage : {"", "copy"}) {
+      SCOPED_TRACE(fmt::format("{} {}", program, storage));
+      ::setenv("PCOMPOSE_STORAGE", storage, 1);
+      compose(
+          fmt::format("services:\n  w: {{image: 'box:1', init: true, runtime: {}, volumes: "
+                      "['data:/data']}}\nvolumes: {{data: {{}}}}\n",
+                      program));
+      expect(0, {"up", "-d"});
+      bool served = inside("grep ' / ' /proc/mounts").contains("fuse-overlayfs");
+      EXPECT_EQ(served, *storage == '\0');
+      expect_image_is_whole();
+      inside("rm /d/stays; echo kept >/kept; echo x >/data/x");
+      expect_files_come_and_go();
+      expect(0, {"stop", "-t", "0"});
+      ::unsetenv("PCOMPOSE_STORAGE");
+      expect(0, {"start"});
+      EXPECT_EQ(inside("cat /kept /data/x; ls /d"), "kept\nx\nalso\nnew\n");
+      expect(0, {"down", "-t", "0", "-v"});
+    }
+  }
 }
 
 TEST_F(Storage, OverlayAloneSaysWhatItRefuses) {

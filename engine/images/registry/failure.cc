@@ -37,35 +37,100 @@ std::string remark(const std::string& body) {
   }
 }
 
+// "the proxy http://proxy:3128 (HTTPS_PROXY)"
+std::string named(const ProxyUse& proxy) {
+  std::string out = "the proxy " + cleaned(proxy.address);
+  return proxy.variable.empty() ? out : out + " (" + cleaned(proxy.variable) + ")";
+}
+
+// curl says where it did not get through as "HOST port PORT".
+bool is_about(const std::string& reason, const ProxyUse& proxy) {
+  std::string address = proxy.address.substr(proxy.address.rfind('/') + 1);
+  size_t colon = address.rfind(':');
+  std::string host = address.substr(0, colon);
+  if (host.starts_with('[')) host = host.substr(1, host.size() - 2);
+  return reason.contains("to " + host + " port");
+}
+
+Error proxy_refusal(const ProxyUse& proxy, long status) {
+  const std::string& place = proxy.variable.empty() ? "HTTPS_PROXY" : proxy.variable;
+  if (status == 407) {
+    return Error(named(proxy) + " wants a password (407)")
+        .hint("set " + place + "=http://USER:PASSWORD@HOST:PORT");
+  }
+  return Error(fmt::format("{} refuses with status {}", named(proxy), status))
+      .hint("does it let this registry through? NO_PROXY names hosts that are reached without it");
+}
+
+// What the proxy, and not the registry, has done; nullopt where that cannot be said.
+std::optional<Error> proxy_error(const HttpResult& result) {
+  const ProxyUse& proxy = result.proxy;
+  std::string reason = cleaned(result.error);
+  if (result.code == CURLE_COULDNT_RESOLVE_PROXY) {
+    return Error("the host of " + named(proxy) + " is not known")
+        .hint("check HTTPS_PROXY and HTTP_PROXY");
+  }
+  if (proxy.address.empty()) return std::nullopt;
+  std::string check = fmt::format(
+      "check {}: http://HOST:PORT, https:// where the proxy itself speaks TLS, or socks5h://",
+      proxy.variable);
+  if (proxy.status >= 400) return proxy_refusal(proxy, proxy.status);
+  if (reason.contains("Unsupported proxy"))
+    return Error(named(proxy) + " is of no known kind: " + reason).hint(check);
+  if (result.code == CURLE_PROXY)
+    return Error(named(proxy) + " does not let us through: " + reason).hint(check);
+  if (result.code == CURLE_COULDNT_CONNECT && is_about(reason, proxy))
+    return Error("no connection to " + named(proxy) + ": " + reason).hint("does it run? " + check);
+  if (result.code == CURLE_SSL_CONNECT_ERROR && proxy.status == 0 &&
+      proxy.address.starts_with("https:"))
+    return Error("no TLS with " + named(proxy) + ": " + reason).hint(check);
+  return std::nullopt;
+}
+
+// What may help where nobody can say on which side of a proxy it broke.
+std::string by_way_of(const ProxyUse& proxy) {
+  return proxy.address.empty() ? "behind a proxy set HTTPS_PROXY"
+                               : "is " + named(proxy) + " in order?";
+}
+
+Error time_out(const HttpResult& result, const std::string& host) {
+  std::string reason = cleaned(result.error);
+  bool began = result.head.status != 0;
+  return Error(
+             fmt::format("{} {}: {}", host, began ? "stopped sending" : "does not answer", reason))
+      .hint("try again; PCOMPOSE_REGISTRY_TIMEOUT=SECONDS waits longer than 60; " +
+            by_way_of(result.proxy));
+}
+
 Error connection_error(const HttpResult& result, const ImageSource& source) {
-  const std::string& host = source.host;
+  if (auto proxy = proxy_error(result)) return *proxy;
+  const std::string host = result.host.empty() ? source.host : cleaned(result.host);
   std::string reason = cleaned(result.error);
   switch (result.code) {
     case CURLE_COULDNT_RESOLVE_HOST:
       return Error(fmt::format("the host {} is not known", host))
           .hint("is the name right, and does DNS work here? getent hosts NAME tells");
-    case CURLE_COULDNT_RESOLVE_PROXY:
-      return Error("the proxy's host is not known").hint("check HTTPS_PROXY and HTTP_PROXY");
     case CURLE_COULDNT_CONNECT:
       return Error(fmt::format("no connection to {}: {}", host, reason))
-          .hint("does the registry run there? behind a proxy set HTTPS_PROXY");
+          .hint("does the registry run there? " + by_way_of(result.proxy));
     case CURLE_OPERATION_TIMEDOUT:
-      return Error(fmt::format("{} does not answer: {}", host, reason))
-          .hint("try again; behind a proxy set HTTPS_PROXY");
+      return time_out(result, host);
     case CURLE_PEER_FAILED_VERIFICATION:
       return Error(fmt::format("the certificate of {} is not trusted: {}", host, reason))
-          .hint(fmt::format("put the certificate of its authority into "
-                            "/etc/containers/certs.d/{}/ca.crt",
-                            host));
+          .hint(fmt::format("put the certificate of its authority (or of a proxy that opens TLS) "
+                            "into /etc/containers/certs.d/{}/ca.crt",
+                            source.host));
     case CURLE_SSL_CONNECT_ERROR:
       return Error(fmt::format("no TLS with {}: {}", host, reason))
           .hint("a registry without TLS needs insecure = true in registries.conf");
     case CURLE_SSL_CERTPROBLEM:
     case CURLE_SSL_CACERT_BADFILE:
-      return Error(fmt::format("a certificate for {} cannot be used: {}", host, reason))
-          .hint("look at the files in certs.d/" + host);
+      return Error(fmt::format("a certificate for {} cannot be used: {}", source.host, reason))
+          .hint("look at the files in certs.d/" + source.host);
     default:
-      return Error(fmt::format("the connection to {} failed: {}", host, reason)).hint("try again");
+      return Error(fmt::format("the connection to {} failed: {}", host, reason))
+          .hint(result.proxy.address.empty() ? "try again"
+                                             : "try again; " + by_way_of(result.proxy));
   }
 }
 
@@ -82,6 +147,12 @@ Error unauthorized(const ImageSource& source, const std::string& what, const std
 }  // namespace
 
 bool is_transient(const HttpResult& result) {
+  // A proxy's no to CONNECT comes as a broken connection.
+  if (result.code != CURLE_OK && result.proxy.status >= 400 && result.proxy.status < 500)
+    return false;
+  // OpenSSL's words for somebody who answers, but not by TLS.
+  if (result.code == CURLE_SSL_CONNECT_ERROR && result.error.contains("wrong version number"))
+    return false;
   switch (result.code) {
     case CURLE_OK:
       break;
@@ -130,8 +201,7 @@ Error registry_error(const HttpResult& result, const ImageSource& source, const 
       return Error(fmt::format("{} does not have {} (404){}", source.shown, what, said))
           .hint("check the name and the tag");
     case 407:
-      return Error("the proxy wants a password (407)")
-          .hint("set HTTPS_PROXY=http://USER:PASSWORD@HOST:PORT");
+      return proxy_refusal(result.proxy, 407);
     case 429: {
       std::string wait = result.head.header("retry-after");
       return Error(fmt::format("{} allows no more requests for now (429){}", source.shown, said))

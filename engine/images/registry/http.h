@@ -40,11 +40,20 @@ struct HttpHead {
   }
 };
 
+// The proxy that is set for an address. NO_PROXY may have kept the address from it all the same.
+struct ProxyUse {
+  std::string address;   // without a password; "" where there is none
+  std::string variable;  // where it is set
+  long status = 0;       // its answer to CONNECT; 0 where none came
+};
+
 struct HttpResult {
   HttpHead head;
-  std::string body;   // where no receiver took it
-  int code = 0;       // CURLcode: 0 where the whole answer came
-  std::string error;  // in curl's words
+  std::string body;       // where no receiver took it
+  int code = 0;           // CURLcode: 0 where the whole answer came
+  std::string error;      // in curl's words
+  std::string host = {};  // that was talked to last, redirects followed; "" where that is not known
+  ProxyUse proxy = {};
 };
 
 // Takes the body of an answer as it comes, on the loop's thread.

@@ -11,6 +11,14 @@ std::string without_port(const std::string& host) {
   return host.substr(0, host.find(':'));
 }
 
+// What stands between "//" and the path.
+std::string authority(const std::string& url) {
+  size_t start = url.find("://");
+  if (start == std::string::npos) return "";
+  start += 3;
+  return url.substr(start, url.find_first_of("/?#", start) - start);
+}
+
 }  // namespace
 
 bool is_loopback(const std::string& host) {
@@ -21,11 +29,22 @@ bool is_loopback(const std::string& host) {
          (ntohl(address.s_addr) >> 24U) == IN_LOOPBACKNET;
 }
 
+std::string url_host(const std::string& url) {
+  std::string all = authority(url);
+  return all.substr(all.rfind('@') + 1);
+}
+
+std::string without_password(const std::string& url) {
+  // A proxy may be written without its scheme.
+  size_t scheme = url.find("://");
+  size_t start = scheme == std::string::npos ? 0 : scheme + 3;
+  size_t end = url.find_first_of("/?#", start);
+  size_t at = url.substr(0, end).rfind('@');
+  return at == std::string::npos || at < start ? url : url.substr(0, start) + url.substr(at + 1);
+}
+
 bool is_loopback_url(const std::string& url) {
-  size_t start = url.find("://");
-  if (start == std::string::npos) return false;
-  start += 3;
-  std::string host = url.substr(start, url.find_first_of("/?#", start) - start);
+  std::string host = authority(url);
   // A name before "@" would be a user's: none of ours has one.
   return !host.contains('@') && is_loopback(host);
 }

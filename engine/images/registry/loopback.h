@@ -1,4 +1,4 @@
-// Hosts that are this machine.
+// Hosts of addresses, and which of them are this machine.
 #pragma once
 
 #include <string>
@@ -9,5 +9,9 @@ namespace pcompose::engine {
 // neither TLS nor a proxy.
 bool is_loopback(const std::string& host);
 bool is_loopback_url(const std::string& url);
+// "h:5000" of "https://user:password@h:5000/v2/"; "" where it has none.
+std::string url_host(const std::string& url);
+// The same address without the user and the password.
+std::string without_password(const std::string& url);
 
 }  // namespace pcompose::engine

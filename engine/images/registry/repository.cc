@@ -18,6 +18,7 @@ namespace pcompose::engine {
 namespace {
 
 constexpr long kUnauthorized = 401;
+constexpr int64_t kMoreThanATrickle = 1 << 20;  // what excuses a silence after it
 constexpr const char* kManifestTypes =
     "Accept: application/vnd.oci.image.index.v1+json, "
     "application/vnd.docker.distribution.manifest.list.v2+json, "
@@ -112,9 +113,11 @@ class Repository::Attempts {
 
   // Throws registry_error() where another attempt makes no sense.
   Task<> next(const HttpResult& result, const ImageSource& source, const std::string& what) {
-    // Most often such a name is wrong; a name server that did not answer is asked again soon.
-    bool unknown_host = result.code == CURLE_COULDNT_RESOLVE_HOST;
-    int attempts = unknown_host ? std::min(policy_.attempts, 2) : policy_.attempts;
+    // Most often such a name is wrong; a name server that did not answer is asked again soon. A
+    // silence has been waited for long enough already.
+    bool once_more =
+        result.code == CURLE_COULDNT_RESOLVE_HOST || result.code == CURLE_OPERATION_TIMEDOUT;
+    int attempts = once_more ? std::min(policy_.attempts, 2) : policy_.attempts;
     if (!is_transient(result) || ++failed_ >= attempts) throw registry_error(result, source, what);
     auto wait = policy_.longest_wait;
     if (failed_ < 16) wait = std::min(wait, policy_.first_wait * (1 << (failed_ - 1)));
@@ -349,7 +352,9 @@ Task<> Repository::blob(const std::string& digest, int64_t size, ByteRing& ring,
     if (receiver.abandoned()) co_return;
     if (!receiver.fault().empty())
       throw Error(fmt::format("blob {} of {}: {}", digest, source_.shown, receiver.fault()));
-    if (receiver.received() > request.from) attempts.progress();
+    int64_t brought = receiver.received() - request.from;
+    if (brought >= (result.code == CURLE_OPERATION_TIMEDOUT ? kMoreThanATrickle : 1))
+      attempts.progress();
     if (is_success(result) && receiver.received() < size) {
       throw Error(fmt::format("blob {}: expected {} bytes, {} sent {}", digest, size, source_.shown,
                               receiver.received()));

@@ -12,8 +12,6 @@ namespace {
 constexpr size_t kMaxBody = 8U << 20U;  // of an answer that no receiver takes
 constexpr size_t kMaxHeaders = 256U << 10U;
 constexpr long kBuffer = 512L << 10;  // what one recv(2) may bring
-constexpr long kConnectSeconds = 30;
-constexpr long kSilenceSeconds = 60;  // without a byte
 constexpr long kRedirects = 10;
 
 void check(CURLcode code) {
@@ -227,8 +225,25 @@ void Transfers::collect() {
     exchange->result.code = message->data.result;
     exchange->result.error =
         exchange->error[0] != '\0' ? exchange->error : ::curl_easy_strerror(message->data.result);
+    add_route(*exchange);
     exchange->done.set();
   }
+}
+
+// Who was talked to, for the words of an error.
+void Transfers::add_route(Exchange& exchange) const {
+  CURL* easy = exchange.easy.get();
+  char* url = nullptr;
+  ::curl_easy_getinfo(easy, CURLINFO_EFFECTIVE_URL, &url);
+  if (url == nullptr) return;
+  exchange.result.host = url_host(url);
+  bool secure = std::string_view(url).starts_with("https:");
+  const std::string& proxy = secure ? proxies_.https : proxies_.http;
+  if (proxy.empty() || is_loopback_url(url)) return;
+  ProxyUse& use = exchange.result.proxy;
+  use.address = without_password(proxy);
+  use.variable = secure ? proxies_.https_from : proxies_.http_from;
+  ::curl_easy_getinfo(easy, CURLINFO_HTTP_CONNECTCODE, &use.status);
 }
 
 void Transfers::configure(Exchange& exchange, const HttpRequest& request) const {
@@ -250,9 +265,10 @@ void Transfers::configure(Exchange& exchange, const HttpRequest& request) const 
   set(easy, CURLOPT_WRITEDATA, &exchange);
   set(easy, CURLOPT_BUFFERSIZE, kBuffer);
   set(easy, CURLOPT_NOSIGNAL, 1L);
-  set(easy, CURLOPT_CONNECTTIMEOUT, kConnectSeconds);
-  set(easy, CURLOPT_LOW_SPEED_LIMIT, 1L);
-  set(easy, CURLOPT_LOW_SPEED_TIME, kSilenceSeconds);
+  set(easy, CURLOPT_CONNECTTIMEOUT, static_cast<long>(patience_.connect.count()));
+  // It does not count while we are the slow ones: a transfer that we paused has no speed.
+  set(easy, CURLOPT_LOW_SPEED_LIMIT, Patience::kTrickle);
+  set(easy, CURLOPT_LOW_SPEED_TIME, static_cast<long>(patience_.silence.count()));
   // Parallel connections carry more than streams of one, and a paused stream stops no other.
   set(easy, CURLOPT_HTTP_VERSION, static_cast<long>(CURL_HTTP_VERSION_1_1));
   set(easy, CURLOPT_FOLLOWLOCATION, 1L);

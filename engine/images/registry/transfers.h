@@ -8,11 +8,13 @@
 #include "base/loop.h"
 #include "engine/images/pull_request.h"
 #include "engine/images/registry/http.h"
+#include "engine/images/registry/patience.h"
 
 namespace pcompose::engine {
 
 class Transfers {
  public:
+  // Throws Error, also where Patience does.
   Transfers(asio::any_io_executor executor, Proxies proxies);
   Transfers(const Transfers&) = delete;
   Transfers& operator=(const Transfers&) = delete;
@@ -37,10 +39,12 @@ class Transfers {
   void act(curl_socket_t fd, int events);
   void collect();
   void configure(Exchange& exchange, const HttpRequest& request) const;
+  void add_route(Exchange& exchange) const;
 
   asio::any_io_executor executor_;
   asio::steady_timer timer_;
   Proxies proxies_;
+  Patience patience_ = Patience::from_environment();
   std::map<curl_socket_t, std::shared_ptr<Socket>> sockets_;
   std::unique_ptr<CURLM, FreeMulti> multi_;
 };
