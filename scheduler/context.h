@@ -1,9 +1,11 @@
 // What the live parts of one project's supervisor share.
 #pragma once
 
+#include <algorithm>
 #include <functional>
 #include <map>
 #include <string>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/loop.h"
@@ -20,6 +22,7 @@
 #include "scheduler/container_rights.h"
 #include "scheduler/materials.h"
 #include "scheduler/name_table.h"
+#include "scheduler/places.h"
 #include "scheduler/plan.h"
 #include "scheduler/shared_spaces.h"
 #include "scheduler/state_store.h"
@@ -46,13 +49,17 @@ struct Context {
       : executor(std::move(e)),
         roots(Roots::from_environment()),
         project(std::move(name)),
-        run(roots.project_run(project)) {}
+        run(roots.project_run(project)),
+        preparing(executor,
+                  static_cast<size_t>(std::max(16L, 4 * ::sysconf(_SC_NPROCESSORS_ONLN)))) {}
 
   asio::any_io_executor executor;
   Roots roots;
   std::string project;
   std::string run;
   SystemClock clock;
+  // A thousand containers at once would take no less time and five times the memory.
+  Places preparing;
 
   engine::KeeperClient* keeper = nullptr;  // another one after the keeper died
   engine::ImageStore* images = nullptr;

@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "scheduler/context.h"
-#include "scheduler/one_at_a_time.h"
+#include "scheduler/places.h"
 #include "scheduler/pod_infra.h"
 
 namespace pcompose::scheduler {
@@ -47,7 +47,7 @@ class Pod {
 
   Context& context_;
   std::string id_;
-  OneAtATime making_;
+  Places making_;
   PodInfra infra_;
   Fd network_, ipc_, uts_, dns_udp_, dns_tcp_;
   std::vector<netns::EndpointRow> endpoints_;

@@ -15,7 +15,7 @@
 #include "scheduler/cdi.h"
 #include "scheduler/context.h"
 #include "scheduler/describe_container.h"
-#include "scheduler/one_at_a_time.h"
+#include "scheduler/places.h"
 #include "scheduler/plan.h"
 #include "scheduler/restart.h"
 
@@ -320,7 +320,7 @@ class Replica {
   Fd out_, err_, stdin_, terminal_, network_, users_, dns_udp_, dns_tcp_, diag_;
   engine::ContainerIds ids_;  // of has_own_users(), once they are chosen
   std::vector<netns::EndpointRow> endpoints_;
-  OneAtATime making_network_;  // who is to live in it asks for it, too
+  Places making_network_;  // who is to live in it asks for it, too
   SharedNetwork shared_;       // of shares_network(); its descriptor is network_
   SharedSpaces spaces_;        // until it is parked
   CdiEdits device_edits_;

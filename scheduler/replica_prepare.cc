@@ -139,6 +139,7 @@ Task<> Replica::prepare() {
     ~Preparing() { is_true = false; }
   } preparing{preparing_ = true};
   try {
+    auto place = co_await context_.preparing.enter();
     // A supervisor that died may have written the row and no more.
     for (const char* part : {"", "/upper", "/work", "/log"})
       make_directories(state_directory() + part);

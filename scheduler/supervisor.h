@@ -13,7 +13,7 @@
 #include "scheduler/context.h"
 #include "scheduler/executor.h"
 #include "scheduler/name_table.h"
-#include "scheduler/one_at_a_time.h"
+#include "scheduler/places.h"
 #include "scheduler/planner.h"
 #include "scheduler/pod.h"
 #include "scheduler/pod_check.h"
@@ -165,7 +165,7 @@ class Supervisor final : public Runtime {
   std::set<std::string> ensured_networks_;       // names
   std::vector<std::string> leaving_networks_;    // names; see remove_network()
   std::map<std::string, Error> unremoved_networks_;
-  OneAtATime network_removal_;
+  Places network_removal_;
   std::optional<Duration> grace_;  // of the command that runs
   struct OneOff {
     compose::Service service;

@@ -146,7 +146,7 @@ TEST_F(Commands, PoliciesSayWhenAnImageIsOld) {
     service.name = "app";
     service.image = image;
     service.pull_policy = policy;
-    return !scheduler::images_to_pull(roots_, project, "").empty();
+    return !scheduler::images_needed(roots_, project, "").to_pull.empty();
   };
   auto looked = [&](const std::string& ago) {
     SQLite::Statement row(database_.get(),
