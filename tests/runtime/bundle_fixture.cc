@@ -30,6 +30,15 @@ size_t entries(const std::string& path) {
   return error ? 0 : static_cast<size_t>(std::distance(all, fs::directory_iterator()));
 }
 
+// Their common parent may be there already, and goes with the last of them.
+size_t groups_in(const std::string& parent) {
+  std::error_code error;
+  fs::directory_iterator all(parent, error);
+  return error ? 0 : static_cast<size_t>(std::count_if(begin(all), end(all), [](const auto& entry) {
+    return entry.is_directory();
+  }));
+}
+
 void make_root(const std::string& root) {
   for (const char* d : {"bin", "proc", "sys", "dev", "etc", "tmp"})
     fs::create_directories(root + "/" + d);
@@ -122,7 +131,7 @@ Leftovers BundleTest::leftovers() const {
   Leftovers all;
   all.mounts = lines_of(read_file("/proc/self/mountinfo"));
   for (const auto& hierarchy : fs::directory_iterator("/sys/fs/cgroup"))
-    all.groups += entries(hierarchy.path().string() + "/pcompose-runtime");
+    all.groups += groups_in(hierarchy.path().string() + "/pcompose-runtime");
   all.descriptors = entries("/proc/self/fd");
   std::error_code error;
   for (const auto& entry : fs::directory_iterator(directory / "state", error))
