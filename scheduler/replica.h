@@ -321,8 +321,8 @@ class Replica {
   engine::ContainerIds ids_;  // of has_own_users(), once they are chosen
   std::vector<netns::EndpointRow> endpoints_;
   Places making_network_;  // who is to live in it asks for it, too
-  SharedNetwork shared_;       // of shares_network(); its descriptor is network_
-  SharedSpaces spaces_;        // until it is parked
+  SharedNetwork shared_;   // of shares_network(); its descriptor is network_
+  SharedSpaces spaces_;    // until it is parked
   CdiEdits device_edits_;
   engine::StorageChoice storage_;
   Fd root_tree_;                              // its root, on the way to its child
