@@ -133,6 +133,7 @@ Task<> Replica::remove() {
   pump_.reset();
   for (const char* what : {"out", "err", "in", "tty"}) context_.keeper->drop(descriptor_name(what));
   context_.exits.erase(process_name());
+  context_.keeper->forget(process_name());
   co_await context_.volume_thread->run([state = state_directory(), run = run_directory()] {
     fs::remove_all(run);
     fs::remove_all(state);

@@ -48,6 +48,7 @@ int supervisor_pidfd = 0;  // watched whether it is our child or not
 int supervisor_pid = 0;
 bool supervisor_is_child = false;
 bool quitting = false;
+bool bereaved = false;  // what we read is a dead supervisor's
 int journal_fd = -1;
 char** own_argv = nullptr;
 char** supervisor_argv = nullptr;
@@ -75,8 +76,6 @@ void release(int& fd) {
   close(fd);
   fd = 0;
 }
-
-// ---- messages
 
 // Blocks for as long as the socket's send timeout. A supervisor that has not read for that long is
 // stuck, and reaping must go on: it is killed, and LIST brings the next one up to date.
@@ -106,8 +105,6 @@ Message about(Type type, const Process& p) {
   memcpy(m.name, p.name, sizeof m.name);
   return m;
 }
-
-// ---- processes
 
 void journal(const Process& p) {
   JournalEntry entry;
@@ -362,7 +359,9 @@ void read_the_rest() {
 }
 
 void on_supervisor_end() {
+  bereaved = true;
   read_the_rest();
+  bereaved = false;
   siginfo_t info{};
   if (supervisor_is_child)
     waitid(static_cast<idtype_t>(P_PIDFD), static_cast<id_t>(supervisor_pidfd), &info, WEXITED);
@@ -408,8 +407,6 @@ void on_adopt(const Message& m, int& pidfd) {
   watch(p->pidfd, Source::process, processes.index(*p));
 }
 
-// ---- upgrades
-
 Handover present() {
   Handover head;
   head.plan_magic = launch::kPlanMagic;
@@ -450,6 +447,7 @@ void take_over(int memory) {
 }
 
 void handle(const Message& m, uint32_t size, int fd_count) {
+  if (bereaved && (m.type == Type::launch || m.type == Type::start)) return;  // nobody's
   switch (m.type) {
     case Type::launch:
       return on_launch(m, size, fd_count);
