@@ -1,5 +1,6 @@
 #include "base/process.h"
 
+#include <algorithm>
 #include <csignal>
 #include <fcntl.h>
 #include <filesystem>
@@ -41,12 +42,16 @@ Child spawn(const SpawnOptions& options) {
   // A dup2 onto the wanted number can destroy a source still needed: first move all sources out of
   // the way.
   std::vector<Fd> moved;
+  int last = 2;
   for (auto [ours, theirs] : options.fds) {
     int high = ::fcntl(ours, F_DUPFD_CLOEXEC, 100);
     if (high < 0) throw Error::from_errno("duplicate a descriptor");
     moved.emplace_back(high);
     posix_spawn_file_actions_adddup2(&a.actions, high, theirs);
+    last = std::max(last, theirs);
   }
+  // Asio accepts connections without SOCK_CLOEXEC: the program would hold them when we are gone.
+  posix_spawn_file_actions_addclosefrom_np(&a.actions, last + 1);
   if (!options.directory.empty()) {
     posix_spawn_file_actions_addchdir_np(&a.actions, options.directory.c_str());
   }

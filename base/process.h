@@ -15,7 +15,8 @@ enum class Session { same, own };  // own: setsid(2), so that no terminal and no
 struct SpawnOptions {
   std::vector<std::string> argv;         // argv[0] is the program; a path, never searched in PATH
   std::vector<std::string> environment;  // the whole environment, "K=V"
-  std::vector<std::pair<int, int>> fds;  // (ours, the child's number); everything else is closed
+  std::vector<std::pair<int, int>>
+      fds;  // (ours, the child's number); others but 0, 1, 2 are closed
   Session session = Session::same;
   std::string directory;  // "" keeps ours
   std::string program;    // "": argv[0]

@@ -39,6 +39,12 @@ TEST(Process, GetsTheDescriptorsItWasGivenInAnyOrder) {
   EXPECT_EQ(child.wait().code(), 0);
 }
 
+TEST(Process, GetsNoOthers) {
+  Fd null(::open("/dev/null", O_RDONLY));  // NOLINT: without O_CLOEXEC, as Asio accepts
+  SpawnOptions options = shell("test ! -e /proc/self/fd/" + std::to_string(null.get()));
+  EXPECT_EQ(spawn(options).wait().code(), 0);
+}
+
 TEST(Process, AMissingProgramIsNamed) {
   try {
     spawn({.argv = {"/no/such"},
