@@ -13,6 +13,7 @@
 #include <spdlog/spdlog.h>
 
 #include "base/error.h"
+#include "netns/connections.h"
 #include "netns/dns_rewrite.h"
 #include "netns/sysctl.h"
 
@@ -23,7 +24,7 @@ constexpr uint32_t kDnsAddress = 0x7f00000b;  // 127.0.0.11
 // Above the ephemeral range (ip_local_port_range ends at 60999): an application's ephemeral socket
 // on 0.0.0.0 cannot have it by accident, and few programs choose it.
 constexpr uint16_t kHighDnsPort = 61053;
-constexpr int kBacklog = 64;
+constexpr int kDnsBacklog = 64;
 constexpr int kDnsQueue = 4 << 20;  // bytes; used only while queries wait
 
 // Brings the thread home at the end of a scope.
@@ -84,7 +85,7 @@ Fd dns_socket(int type) {
 
 DnsSockets open_dns_here() {
   DnsSockets out{dns_socket(SOCK_DGRAM), dns_socket(SOCK_STREAM)};
-  if (::listen(out.tcp.get(), kBacklog) != 0) throw Error::from_errno("listen on 127.0.0.11");
+  if (::listen(out.tcp.get(), kDnsBacklog) != 0) throw Error::from_errno("listen on 127.0.0.11");
   install_dns_rewrite({bound_port(out.udp.get()), bound_port(out.tcp.get())});
   return out;
 }
@@ -164,6 +165,12 @@ Fd Kernel::open_diag(int namespace_fd) {
   Return home(host_.get());
   enter(namespace_fd);
   return open_netlink(NETLINK_SOCK_DIAG);
+}
+
+bool Kernel::end_connections(int namespace_fd) {
+  Return home(host_.get());
+  enter(namespace_fd);
+  return netns::end_connections();
 }
 
 Fd Kernel::open_tcp(int namespace_fd, int family) {

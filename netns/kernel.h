@@ -83,6 +83,8 @@ class Kernel {
   Fd open_route(int namespace_fd);
   // A NETLINK_SOCK_DIAG socket in the namespace, for listeners(). Keep it: a dump then costs 24 us.
   Fd open_diag(int namespace_fd);
+  // As connections.h has it, of the namespace.
+  bool end_connections(int namespace_fd);
   // A TCP socket in the namespace that is not connected; non-blocking. `family`: AF_INET, AF_INET6.
   Fd open_tcp(int namespace_fd, int family);
 

@@ -2,15 +2,12 @@
 
 #include <algorithm>
 #include <arpa/inet.h>
-#include <linux/inet_diag.h>
-#include <linux/netlink.h>
-#include <linux/sock_diag.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <optional>
 
 #include "base/error.h"
-#include "netns/netlink.h"
+#include "netns/socket_dump.h"
 #include "netns/subnet.h"
 
 namespace pcompose::netns {
@@ -29,10 +26,7 @@ Exposure exposure_of(const in6_addr& address) {
   return Exposure::beyond;
 }
 
-std::optional<Listener> read(std::span<const uint8_t> payload) {
-  inet_diag_msg m;
-  if (payload.size() < sizeof m) return {};
-  std::memcpy(&m, payload.data(), sizeof m);
+std::optional<Listener> read(const inet_diag_msg& m) {
   uint16_t port = ntohs(m.id.idiag_sport);
   if (m.idiag_family == AF_INET6) {
     in6_addr address;
@@ -45,14 +39,8 @@ std::optional<Listener> read(std::span<const uint8_t> payload) {
 }
 
 void dump(int diag, uint8_t family, std::vector<Listener>& out) {
-  inet_diag_req_v2 ask{};
-  ask.sdiag_family = family;
-  ask.sdiag_protocol = IPPROTO_TCP;
-  ask.idiag_states = 1U << TCP_LISTEN;
-  NetlinkBatch batch;
-  batch.begin(SOCK_DIAG_BY_FAMILY, NLM_F_DUMP, ask);
-  int error = request(diag, batch, [&](uint16_t, std::span<const uint8_t> payload) {
-    if (auto listener = read(payload)) out.push_back(*listener);
+  int error = dump_sockets(diag, {family, IPPROTO_TCP, 1U << TCP_LISTEN}, [&](const auto& m) {
+    if (auto listener = read(m)) out.push_back(*listener);
   });
   // ENOENT: no diag module for the family (a kernel without IPv6), so nobody listens on it.
   if (error != 0 && error != ENOENT) throw Error("list the listening sockets", error);

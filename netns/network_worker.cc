@@ -345,8 +345,11 @@ void NetworkWorker::tell_others(const std::set<std::string>& networks, const std
   }
 }
 
-std::vector<Error> NetworkWorker::remove_replicas(const std::vector<std::string>& containers) {
+std::vector<Error> NetworkWorker::remove_replicas(const std::vector<std::string>& containers,
+                                                  int space) {
   std::vector<Error> errors = unpublish(containers);
+  bool dies = true;  // the namespace, with its last descriptor
+  if (space >= 0) attempt(errors, [&] { dies = kernel_.end_connections(space); });
   std::set<std::string> networks;
   std::string project;
   attempt(errors, [&] {
@@ -355,6 +358,7 @@ std::vector<Error> NetworkWorker::remove_replicas(const std::vector<std::string>
       for (const EndpointRow& e : store_.endpoints_of(container)) {
         networks.insert(e.network);
         project = e.project;
+        if (!dies) attempt(errors, [&] { kernel_.detach(e.link); });
       }
       store_.remove_endpoints(container);
     }

@@ -30,7 +30,7 @@ class NetworkWorker {
   std::vector<Error> remove_strays();
 
   std::vector<ReplicaNet> make_replicas(const std::vector<ReplicaSpec>& specs);
-  std::vector<Error> remove_replicas(const std::vector<std::string>& containers);
+  std::vector<Error> remove_replicas(const std::vector<std::string>& containers, int space);
   EndpointRow connect(int namespace_fd, const ReplicaSpec& spec);
   void disconnect(int namespace_fd, const std::string& container, const std::string& network);
 

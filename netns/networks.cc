@@ -111,10 +111,11 @@ Task<std::vector<ReplicaNet>> Networks::make_replicas(std::vector<ReplicaSpec> s
       [s = state_.get(), specs = std::move(specs)] { return s->on_thread().make_replicas(specs); });
 }
 
-Task<std::vector<Error>> Networks::remove_replicas(std::vector<std::string> containers) {
-  co_return co_await thread_.run([s = state_.get(), containers = std::move(containers)] {
-    return s->on_thread().remove_replicas(containers);
-  });
+Task<std::vector<Error>> Networks::remove_replicas(std::vector<std::string> containers, Fd space) {
+  co_return co_await thread_.run(
+      [s = state_.get(), containers = std::move(containers), fd = std::move(space)] {
+        return s->on_thread().remove_replicas(containers, fd.get());
+      });
 }
 
 Task<std::vector<ReservedPort>> Networks::reserve(std::vector<PublishSpec> ports,

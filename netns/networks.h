@@ -147,9 +147,9 @@ class Networks {
   Task<ReplicaNet> make_replica(ReplicaSpec spec);
   // For many at once: one turn of the thread, one transaction. The first failure undoes all.
   Task<std::vector<ReplicaNet>> make_replicas(std::vector<ReplicaSpec> specs);
-  // Forgets the container's endpoints and ports (the lease stays). The caller closes the
-  // descriptors.
-  Task<std::vector<Error>> remove_replicas(std::vector<std::string> containers);
+  // Forgets the container's endpoints and ports (the lease stays). `space`: the namespace, if there
+  // is one; its connections are ended. The caller closes its own descriptors.
+  Task<std::vector<Error>> remove_replicas(std::vector<std::string> containers, Fd space = {});
 
   // Binds all; nothing is published yet. One conflict lets go of all. Ports of other projects of
   // this root are named as such. A port without host address is bound in both families, so there

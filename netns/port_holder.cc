@@ -5,9 +5,7 @@
 #include <array>
 #include <cctype>
 #include <dirent.h>
-#include <linux/inet_diag.h>
 #include <linux/netlink.h>
-#include <linux/sock_diag.h>
 #include <memory>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -18,6 +16,7 @@
 
 #include "base/error.h"
 #include "netns/netlink.h"
+#include "netns/socket_dump.h"
 
 namespace pcompose::netns {
 namespace {
@@ -51,16 +50,8 @@ bool conflicts(const inet_diag_msg& m, const Ip& host, uint16_t port) {
 
 void dump(int diag, uint8_t family, Protocol protocol, const Ip& host, uint16_t port,
           std::vector<SocketSeen>& out) {
-  inet_diag_req_v2 ask{};
-  ask.sdiag_family = family;
-  ask.sdiag_protocol = protocol == Protocol::tcp ? IPPROTO_TCP : IPPROTO_UDP;
-  ask.idiag_states = ~0U;
-  NetlinkBatch batch;
-  batch.begin(SOCK_DIAG_BY_FAMILY, NLM_F_DUMP, ask);
-  request(diag, batch, [&](uint16_t, std::span<const uint8_t> payload) {
-    inet_diag_msg m;
-    if (payload.size() < sizeof m) return;
-    std::memcpy(&m, payload.data(), sizeof m);
+  uint8_t kind = protocol == Protocol::tcp ? IPPROTO_TCP : IPPROTO_UDP;
+  dump_sockets(diag, {family, kind, ~0U}, [&](const inet_diag_msg& m) {
     if (conflicts(m, host, port)) {
       out.push_back({{m.idiag_inode, m.idiag_uid}, m.idiag_state});
     }

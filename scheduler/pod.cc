@@ -79,12 +79,13 @@ Task<> Pod::release(std::function<bool()> is_used) {
   if (is_used()) co_return;
   co_await infra_.stop();
   co_await context_.dns->stop(scope());
+  Fd space = network_ ? network_.duplicate() : Fd();
   for (const Slot& slot : slots()) {
     context_.keeper->drop(std::string("pod/") + slot.what);
     (this->*slot.fd).reset();
   }
   endpoints_.clear();
-  co_await context_.networks->remove_replicas({id_});
+  co_await context_.networks->remove_replicas({id_}, std::move(space));
   context_.names_changed();
 }
 

@@ -162,6 +162,7 @@ Task<> Replica::release_network() {
     for (Fd* fd : {&diag_, &network_}) fd->reset();
     co_return;
   }
+  Fd space = network_ ? network_.duplicate() : Fd();
   if (network_ || !endpoints_.empty()) {
     co_await context_.dns->stop(row_.short_id());
     context_.names->drop_own(row_.short_id());
@@ -176,7 +177,7 @@ Task<> Replica::release_network() {
     if (port.container == network_id() && is_spliced(port))
       context_.forwarder->remove(splice_key(row_, port));
   }
-  co_await context_.networks->remove_replicas({row_.id});
+  co_await context_.networks->remove_replicas({row_.id}, std::move(space));
 }
 
 Task<> Replica::publish_ports() {

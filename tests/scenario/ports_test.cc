@@ -29,6 +29,8 @@ class PortsTest : public StackTest {
     ssize_t n = ::recv(fd.get(), text, sizeof text, 0);
     return {text, n > 0 ? static_cast<size_t>(n) : 0};
   }
+
+  Fd reader_;  // open until after the census
 };
 
 constexpr const char* kServer = R"(services:
@@ -159,6 +161,22 @@ TEST_F(PortsTest, ARecreatedContainerKeepsItsEphemeralPort) {
   expect(0, {"up", "-d", "--force-recreate"});
   EXPECT_EQ(port(), before);
   EXPECT_TRUE(eventually([&] { return ask(before) == "hello\n"; }));
+}
+
+// The kernel would keep the namespace of a connection with data on the way, and so the link.
+TEST_F(PortsTest, AConnectionInMidTransferHoldsNothing) {
+  compose(
+      "services:\n  web:\n    image: busybox\n    command: nc -ll -p 80 -e yes\n    "
+      "stop_grace_period: 0s\n    ports: ['127.0.0.1:18080:80']\n");
+  expect(0, {"up", "-d"});
+  sockaddr_in address = loopback(18080);
+  char letter = 0;
+  ASSERT_TRUE(eventually([&] {
+    reader_ = Fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    return ::connect(reader_.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) == 0 &&
+           ::recv(reader_.get(), &letter, 1, 0) == 1;
+  }));
+  ::usleep(300'000);  // until the windows are full
 }
 
 TEST_F(PortsTest, ServicesFindEachOtherByName) {
