@@ -67,10 +67,6 @@ class Differences {
   const Service& after_;
 };
 
-}  // namespace
-
-namespace {
-
 // A running container keeps the mount that it has.
 std::string volume_options(const Service& service, const Project& project) {
   std::string out;

@@ -32,9 +32,9 @@ void ServiceDecoder::user_namespace(const Node& node) {
     if (other != nullptr && is_another_s(other->text))
       conflict(*other, key, "its user namespace has no rights in that of others");
   }
-  const Node* privileged = node.find("privileged");
-  if (privileged != nullptr && privileged->text == "true")
-    conflict(*privileged, "privileged", "what it allows belongs to the machine's root");
+  if (node.flag("privileged"))
+    conflict(*node.find("privileged"), "privileged",
+             "what it allows belongs to the machine's root");
   const Node* runtime = node.find("runtime");
   if (runtime != nullptr && !runtime->text.empty() && runtime->text != "pcompose")
     conflict(*runtime, "runtime", "other runtimes do not make it");

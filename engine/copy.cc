@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 
 #include "base/error.h"
+#include "base/memory_file.h"
 #include "base/process.h"
 #include "engine/images/copy_jobs.h"
 #include "engine/images/report.h"
@@ -28,7 +29,7 @@ class CopyWorker {
  public:
   CopyWorker(const Roots& roots, const char* job, const CopyRequest& request, int directory,
              int stream) {
-    Fd request_fd = request_file(write_copy_request(request));
+    Fd request_fd = memory_file("request", write_copy_request(request));
     Fd nothing = open_file("/dev/null", O_RDONLY);
     auto [read_end, write_end] = make_pipe();
     report_ = std::move(read_end);

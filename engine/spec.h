@@ -246,7 +246,21 @@ struct Hook {
 struct Hooks {
   std::vector<Hook> prestart, create_runtime, create_container, start_container, poststart,
       poststop;
+  [[nodiscard]] bool before_the_root_is_entered() const {
+    return !prestart.empty() || !create_runtime.empty() || !create_container.empty();
+  }
 };
+
+struct HookKind {
+  const char* name;  // in config.json
+  std::vector<Hook> Hooks::* list;
+};
+inline constexpr HookKind kHookKinds[] = {{"prestart", &Hooks::prestart},
+                                          {"createRuntime", &Hooks::create_runtime},
+                                          {"createContainer", &Hooks::create_container},
+                                          {"startContainer", &Hooks::start_container},
+                                          {"poststart", &Hooks::poststart},
+                                          {"poststop", &Hooks::poststop}};
 
 struct ContainerSpec {
   std::string oci_version;

@@ -54,10 +54,8 @@ void CdiEdits::add(const CdiEdits& other) {
   append(nodes, other.nodes);
   append(mounts, other.mounts);
   append(groups, other.groups);
-  using engine::Hooks;
-  for (auto list : {&Hooks::prestart, &Hooks::create_runtime, &Hooks::create_container,
-                    &Hooks::start_container, &Hooks::poststart, &Hooks::poststop})
-    append(hooks.*list, other.hooks.*list);
+  for (const engine::HookKind& kind : engine::kHookKinds)
+    append(hooks.*kind.list, other.hooks.*kind.list);
   if (refused.empty()) refused = other.refused;
 }
 

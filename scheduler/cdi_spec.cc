@@ -110,17 +110,10 @@ std::vector<std::string> texts(const YamlNode& node, std::string_view key) {
 }
 
 void add_hook(const YamlNode& node, engine::Hooks& hooks) {
-  using engine::Hooks;
-  static const std::map<std::string, std::vector<engine::Hook> Hooks::*> kKinds = {
-      {"prestart", &Hooks::prestart},
-      {"createRuntime", &Hooks::create_runtime},
-      {"createContainer", &Hooks::create_container},
-      {"startContainer", &Hooks::start_container},
-      {"poststart", &Hooks::poststart},
-      {"poststop", &Hooks::poststop}};
-  auto kind = kKinds.find(needed(node, "hookName"));
-  if (kind == kKinds.end())
-    fail(node, fmt::format("hookName: \"{}\" is no hook", node.text_of("hookName")));
+  std::string name = needed(node, "hookName");
+  const auto* kind = std::ranges::find(engine::kHookKinds, name, &engine::HookKind::name);
+  if (kind == std::end(engine::kHookKinds))
+    fail(node, fmt::format("hookName: \"{}\" is no hook", name));
   engine::Hook hook;
   hook.path = absolute(node, "path");
   hook.args = texts(node, "args");
@@ -129,7 +122,7 @@ void add_hook(const YamlNode& node, engine::Hooks& hooks) {
     hook.timeout = static_cast<int>(std::min<uint32_t>(number(*timeout), 86400));
     if (*hook.timeout == 0) fail(*timeout, "timeout: 0 s are none");
   }
-  (hooks.*kind->second).push_back(std::move(hook));
+  (hooks.*kind->list).push_back(std::move(hook));
 }
 
 // What a later version added, and what cannot be had: said when a device of it is asked for.

@@ -250,6 +250,7 @@ void Replica::hand_to_keeper() {
   store("err", err_);
   store("in", stdin_);
   store("tty", terminal_);
+  store("user", users_);
   store("net", network_);
   store("dns-udp", dns_udp_);
   store("dns-tcp", dns_tcp_);

@@ -273,7 +273,7 @@ class Replica {
   Task<> run_create_hooks();
   Task<> run_start_hooks();
   Task<> run_late_hooks(const std::vector<engine::Hook>& hooks, const char* kind,
-                        const std::string& state);
+                        const char* status);
   void apply_limits(engine::ContainerSpec& spec);
   [[nodiscard]] std::string out_of_memory() const;
   // replica_oci.cc: by a runtime of others.

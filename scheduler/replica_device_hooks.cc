@@ -3,13 +3,13 @@
 // Hooks"). Where the specification runs them before the root is entered, ours find it at
 // /proc/PID/root, which their bundle's config.json names.
 #include <fcntl.h>
-#include <sys/mman.h>
 
 #include <boost/asio/experimental/awaitable_operators.hpp>
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
 #include "base/error.h"
+#include "base/memory_file.h"
 #include "engine/namespaces.h"
 #include "engine/plan.h"
 #include "engine/runtime/config_writer.h"
@@ -20,27 +20,6 @@ namespace pcompose::scheduler {
 using namespace asio::experimental::awaitable_operators;  // NOLINT: operators only
 
 namespace {
-
-constexpr size_t kMaxMessage = 4096;
-
-Fd memory_with(const std::string& text) {
-  Fd fd(::memfd_create("state", MFD_CLOEXEC));
-  if (!fd) throw Error::from_errno("memfd_create");
-  write_all(fd.get(), text);
-  ::lseek(fd.get(), 0, SEEK_SET);
-  return fd;
-}
-
-// What it said last, for the error.
-std::string last_words(const Fd& messages) {
-  std::string text(kMaxMessage, '\0');
-  off_t size = ::lseek(messages.get(), 0, SEEK_END);
-  off_t from = std::max<off_t>(0, size - static_cast<off_t>(kMaxMessage));
-  ssize_t n = ::pread(messages.get(), text.data(), text.size(), from);
-  text.resize(n < 0 ? 0 : static_cast<size_t>(n));
-  while (text.ends_with('\n')) text.pop_back();
-  return text.substr(text.rfind('\n') + 1);
-}
 
 engine::Process process_of(const engine::Hook& hook, const Fd& state, const Fd& messages) {
   engine::Process p;
@@ -69,7 +48,7 @@ std::string Replica::hook_state(const char* status, pid_t pid) const {
 // With the place: those of the host outside, those of the container in it.
 Task<> Replica::run_device_hook(const engine::Hook& hook, const char* kind,
                                 const std::string& state, HookPlace place) {
-  Fd input = memory_with(state), messages(::memfd_create("messages", MFD_CLOEXEC));
+  Fd input = memory_file("state", state), messages = memory_file("messages");
   engine::Process p = process_of(hook, input, messages);
   std::shared_ptr<ExecProcess> process;
   try {
@@ -94,15 +73,15 @@ Task<> Replica::run_device_hook(const engine::Hook& hook, const char* kind,
   co_await process->ended.wait();
   if (process->status && process->status->code() == 0) co_return;
   throw Error(fmt::format("{} hook {} of a CDI device ended with code {}: {}", kind, hook.path,
-                          process->status ? process->status->code() : 255, last_words(messages)));
+                          process->status ? process->status->code() : 255,
+                          last_line(messages.get())));
 }
 
 // prestart, createRuntime, createContainer: what the container will see is there, its program is
 // not.
 Task<> Replica::run_create_hooks() {
   const engine::Hooks& hooks = device_edits_.hooks;
-  if (hooks.prestart.empty() && hooks.create_runtime.empty() && hooks.create_container.empty())
-    co_return;
+  if (!hooks.before_the_root_is_entered()) co_return;
   make_directories(run_directory() + "/bundle");
   replace_file(run_directory() + "/bundle/config.json",
                json::serialize(
@@ -126,8 +105,9 @@ Task<> Replica::run_start_hooks() {
 
 // One that fails changes nothing any more: it is only said.
 Task<> Replica::run_late_hooks(const std::vector<engine::Hook>& hooks, const char* kind,
-                               const std::string& state) {
-  if (has_own_runtime()) co_return;  // it runs them all
+                               const char* status) {
+  if (hooks.empty() || has_own_runtime()) co_return;  // a runtime runs them itself
+  std::string state = hook_state(status, row_.pid);
   for (const engine::Hook& hook : hooks) {
     try {
       co_await run_device_hook(hook, kind, state, HookPlace::host);

@@ -10,6 +10,7 @@
 
 #include "base/error.h"
 #include "base/json.h"
+#include "base/memory_file.h"
 #include "netns/listeners.h"
 #include "scheduler/replica.h"
 
@@ -71,7 +72,7 @@ Task<bool> Replica::is_listening() {
 }
 
 Task<Replica::ProbeResult> Replica::run_probe_command() {
-  Fd output(::memfd_create("probe", MFD_CLOEXEC));
+  Fd output = memory_file("probe");
   ExecRequest request;
   request.args = probe_->args;
   request.probe = true;

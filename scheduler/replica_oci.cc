@@ -14,6 +14,7 @@
 
 #include "base/error.h"
 #include "base/json.h"
+#include "base/memory_file.h"
 #include "engine/launch/rights.h"
 #include "engine/merged_layers.h"
 #include "engine/plan.h"
@@ -29,15 +30,11 @@ namespace {
 
 // What it wrote into its log: its own words are the best.
 std::string last_words(const std::string& log) {
-  std::string text;
   try {
-    text = read_file(log, 1U << 20U);
+    return last_line(open_file(log, O_RDONLY).get());
   } catch (const Error&) {
     return "";
   }
-  while (text.ends_with('\n')) text.pop_back();
-  size_t line = text.rfind('\n');
-  return line == std::string::npos ? text : text.substr(line + 1);
 }
 
 pid_t pid_in(const std::string& file) {

@@ -4,6 +4,7 @@
 #include <csignal>
 #include <fcntl.h>
 #include <filesystem>
+#include <optional>
 #include <sys/stat.h>
 
 #include "base/error.h"
@@ -115,9 +116,11 @@ Task<> Replica::launch_parked() {
     lost_ = Pidfd();
     try {
       co_await make_root();
-      engine::ContainerSpec spec = spec_;
-      auto trees = open_binds(spec);
-      parked_ = co_await context_.keeper->launch(process_name(), engine::prepare_plan(spec));
+      std::optional<engine::ContainerSpec> own;  // with trees that are open for this attempt
+      std::vector<Fd> trees;
+      if (has_own_users()) trees = open_binds(own.emplace(spec_));
+      auto plan = engine::prepare_plan(own ? *own : spec_);
+      parked_ = co_await context_.keeper->launch(process_name(), plan);
       co_return;
     } catch (const engine::KeeperDied&) {
       if (attempt == kLaunchAttempts) throw;

@@ -10,6 +10,7 @@
 
 #include "base/directory.h"
 #include "base/error.h"
+#include "base/memory_file.h"
 #include "engine/file_system.h"
 #include "engine/fuse_layers.h"
 #include "engine/layer_copy.h"
@@ -43,15 +44,6 @@ void copy_image(const std::string& state, const std::string& name, const engine:
   }
   if (::rename((state + kUnfinished).c_str(), (state + name).c_str()) != 0)
     throw Error::from_errno("rename the copy of an image");
-}
-
-std::string last_line(int file) {
-  std::string text;
-  char block[4096];
-  ssize_t n = ::pread(file, block, sizeof block, 0);
-  if (n > 0) text.assign(block, static_cast<size_t>(n));
-  while (text.ends_with('\n')) text.pop_back();
-  return text.substr(text.rfind('\n') + 1);
 }
 
 bool is_refusal(const engine::LaunchError& e) {
@@ -182,7 +174,7 @@ Task<> Replica::serve_root() {
   spec_.root.tree = -1;
   root_tree_.reset();
   co_await await_root_server();
-  Fd messages(::memfd_create("messages", MFD_CLOEXEC));
+  Fd messages = memory_file("messages");
   root_server_ = co_await launch_beside(engine::fuse_plan(program, spec_.root, messages.get()));
   try {
     LoopThread thread("fuse");

@@ -116,8 +116,10 @@ Task<> Replica::attach_named(const compose::Mount& mount, const std::string& vol
   }
   // A volume that is shown through a map holds the image's own owners.
   bool shown = has_own_users() && !engine::rootless::in_user_namespace();
-  LoopThread image_thread("image");
-  if (shown && source) source = co_await image_thread.run([&] { return in_image(mount.target); });
+  if (shown && source) {
+    LoopThread thread("image");
+    source = co_await thread.run([&] { return in_image(mount.target); });
+  }
   int image_directory = source.get();
   std::string path = co_await context_.volume_thread->run([&, image_directory] {
     context_.volumes->ensure(volume, context_.project, key, labels);
@@ -334,8 +336,7 @@ Task<> Replica::run_program() {
   launched.pid = parked_->pid;
   launched.pidfd = std::move(parked_->pidfd);
   started(std::move(launched));
-  co_await run_late_hooks(device_edits_.hooks.poststart, "poststart",
-                          hook_state("running", row_.pid));
+  co_await run_late_hooks(device_edits_.hooks.poststart, "poststart", "running");
 }
 
 engine::User Replica::user_in(int root, const std::string& wanted, std::string* home) const {

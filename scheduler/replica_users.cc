@@ -141,7 +141,6 @@ engine::User Replica::outside_of_root() const {
 // Its files in our directories, which the container's root may not pass.
 std::vector<Fd> Replica::open_binds(engine::ContainerSpec& spec) const {
   std::vector<Fd> trees;
-  if (!has_own_users()) return trees;
   for (engine::Mount& m : spec.mounts) {
     if (m.type != "bind" || m.tree >= 0) continue;
     trees.push_back(volumes::mount_tree(m.source));

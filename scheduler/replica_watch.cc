@@ -123,7 +123,7 @@ Task<> Replica::watch() {
     auto delay = note_end();
     group.cancel();
     co_await group.join();
-    co_await run_late_hooks(device_edits_.hooks.poststop, "poststop", hook_state("stopped", 0));
+    co_await run_late_hooks(device_edits_.hooks.poststop, "poststop", "stopped");
     if (has_own_runtime()) co_await forget_container();
     if (!row_.remove_at_end) end_attached();
     if (delay && co_await start_again(*delay)) continue;

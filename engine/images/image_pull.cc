@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "base/error.h"
+#include "base/memory_file.h"
 #include "engine/images.h"
 #include "engine/images/config.h"
 #include "engine/images/image_rows.h"
@@ -100,7 +101,7 @@ std::vector<ImageResult> ImageStore::pull(const std::vector<ImageWish>& wishes,
     results[index] = record(wishes[index], std::move(image));
     listener.image(results[index]);
   });
-  run_image_worker("pull", request_file(write_pull_request(wanted)), roots_, reader);
+  run_image_worker("pull", memory_file("request", write_pull_request(wanted)), roots_, reader);
   return results;
 }
 
@@ -116,7 +117,7 @@ std::vector<ImageResult> ImageStore::digests(const std::vector<ImageWish>& wishe
                             image.error,         image.hint,
                             image.image.manifest};
   });
-  run_image_worker("pull", request_file(write_pull_request(wanted)), roots_, reader);
+  run_image_worker("pull", memory_file("request", write_pull_request(wanted)), roots_, reader);
   return results;
 }
 
@@ -133,7 +134,7 @@ void ImageStore::verify_login(const std::string& registry, const std::string& us
     error = answer.outcome == PulledImage::Outcome::failed ? answer.error : "";
     hint = answer.hint;
   });
-  run_image_worker("pull", request_file(write_pull_request(request)), roots_, reader);
+  run_image_worker("pull", memory_file("request", write_pull_request(request)), roots_, reader);
   if (!error.empty()) throw Error(error).hint(hint);
 }
 

@@ -6,6 +6,7 @@
 #include <fmt/chrono.h>
 
 #include "base/error.h"
+#include "base/memory_file.h"
 #include "engine/images.h"
 #include "engine/images/config.h"
 #include "engine/images/image_changes.h"
@@ -134,7 +135,7 @@ std::vector<ImageResult> ImageStore::push(const std::vector<PushWish>& wishes,
     transaction.commit();
     listener.image(results[image.index]);
   });
-  run_image_worker("push", request_file(write_push_request(request)), roots_, reader);
+  run_image_worker("push", memory_file("request", write_push_request(request)), roots_, reader);
   return results;
 }
 
@@ -153,7 +154,8 @@ void ImageStore::save(const std::vector<std::string>& references, ArchiveFormat 
   StoreLock lock(state_, StoreLock::Kind::shared);
   struct Nobody final : ReportReader {
   } reader;
-  run_image_worker("save", request_file(write_save_request(request)), roots_, reader, output);
+  run_image_worker("save", memory_file("request", write_save_request(request)), roots_, reader,
+                   output);
 }
 
 std::string ImageStore::import(const Fd& source, const ImportWish& wish) {
@@ -170,7 +172,8 @@ std::string ImageStore::import(const Fd& source, const ImportWish& wish) {
     LoadedImage image;
     void loaded(LoadedImage&& loaded) override { image = std::move(loaded); }
   } reader;
-  run_image_worker("import", source, roots_, reader, request_file(write_import_request(request)));
+  run_image_worker("import", source, roots_, reader,
+                   memory_file("request", write_import_request(request)));
   std::string id = reader.image.config_digest.substr(7);
   DurableCommits durable(db_);
   Transaction transaction(db_);

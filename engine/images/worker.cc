@@ -64,12 +64,4 @@ void run_image_worker(const std::string& job, const Fd& input, const Roots& root
   }
 }
 
-Fd request_file(const std::string& text) {
-  Fd file(::memfd_create("request", MFD_CLOEXEC));
-  if (!file) throw Error::from_errno("memfd_create");
-  write_all(file.get(), text);
-  if (::lseek(file.get(), 0, SEEK_SET) != 0) throw Error::from_errno("lseek");
-  return file;
-}
-
 }  // namespace pcompose::engine

@@ -9,13 +9,11 @@
 
 namespace pcompose::engine {
 
-// Starts the worker for `job` with `input` as its source or request, `second` (maybe nothing) as
+// Starts the worker for `job` with `input` as its source or request (in memory only: it may hold
+// passwords), `second` (maybe nothing) as
 // kSecondFd, and gives `reader` its report as it comes. Blocks until it has ended. Throws the
 // worker's Error, or one that says how it died.
 void run_image_worker(const std::string& job, const Fd& input, const Roots& roots,
                       ReportReader& reader, const Fd& second = Fd());
-
-// A request in memory only: it may hold passwords. Throws Error.
-Fd request_file(const std::string& text);
 
 }  // namespace pcompose::engine

@@ -14,10 +14,6 @@ std::optional<uint32_t> number(const std::string& text) {
   return out;
 }
 
-}  // namespace
-
-namespace {
-
 struct Line {
   std::string user;
   IdRange range;

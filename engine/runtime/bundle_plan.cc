@@ -158,9 +158,7 @@ void add_file_system(Plan& plan, const ContainerSpec& spec, const BundleOptions&
   add_devices(plan, spec);
   // After createRuntime and createContainer hooks, which may mount beneath the root, comes what
   // protects; before them nothing of the container is hidden from them.
-  bool hooks = !spec.hooks.prestart.empty() || !spec.hooks.create_runtime.empty() ||
-               !spec.hooks.create_container.empty();
-  if (hooks) add_wait(plan, launch::kStageHooks);
+  if (spec.hooks.before_the_root_is_entered()) add_wait(plan, launch::kStageHooks);
   for (const auto& [name, value] : linux.sysctl) add_text(plan, OpCode::sysctl, name, value);
   for (const std::string& path : linux.readonly_paths) add_text(plan, OpCode::read_only, path);
   for (const std::string& path : linux.masked_paths)
@@ -174,9 +172,7 @@ void add_file_system(Plan& plan, const ContainerSpec& spec, const BundleOptions&
 
 void add_plain_root(Plan& plan, const ContainerSpec& spec) {
   add_text(plan, OpCode::root_plain, spec.root.path);
-  if (!spec.hooks.prestart.empty() || !spec.hooks.create_runtime.empty() ||
-      !spec.hooks.create_container.empty())
-    add_wait(plan, launch::kStageHooks);
+  if (spec.hooks.before_the_root_is_entered()) add_wait(plan, launch::kStageHooks);
   Op pivot = op(OpCode::pivot);
   pivot.a = launch::kPivotChroot;
   plan.add(pivot);

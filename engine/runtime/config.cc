@@ -35,12 +35,9 @@ Root parse_root(const JsonNode& node) {
 }  // namespace
 
 Hooks parse_hooks(const JsonNode& node) {
-  return {.prestart = parse_hook_list(node, "prestart"),
-          .create_runtime = parse_hook_list(node, "createRuntime"),
-          .create_container = parse_hook_list(node, "createContainer"),
-          .start_container = parse_hook_list(node, "startContainer"),
-          .poststart = parse_hook_list(node, "poststart"),
-          .poststop = parse_hook_list(node, "poststop")};
+  Hooks out;
+  for (const auto& [name, list] : kHookKinds) out.*list = parse_hook_list(node, name);
+  return out;
 }
 
 std::vector<IdMapping> parse_id_mappings(const JsonNode& node, std::string_view field) {

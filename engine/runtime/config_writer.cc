@@ -146,6 +146,26 @@ json::object linux_json(const Linux& linux) {
   return out;
 }
 
+json::array hooks_json(const std::vector<Hook>& hooks) {
+  json::array out;
+  for (const Hook& hook : hooks) {
+    json::object one = {{"path", hook.path}};
+    if (!hook.args.empty()) one["args"] = json::array(hook.args.begin(), hook.args.end());
+    if (hook.env) one["env"] = json::array(hook.env->begin(), hook.env->end());
+    if (hook.timeout) one["timeout"] = *hook.timeout;
+    out.push_back(std::move(one));
+  }
+  return out;
+}
+
+json::object hooks_json(const Hooks& hooks) {
+  json::object out;
+  for (const auto& [name, list] : kHookKinds) {
+    if (!(hooks.*list).empty()) out[name] = hooks_json(hooks.*list);
+  }
+  return out;
+}
+
 }  // namespace
 
 json::object process_json(const Process& p) {
@@ -175,35 +195,6 @@ json::object process_json(const Process& p) {
   if (!p.selinux_label.empty()) out["selinuxLabel"] = p.selinux_label;
   return out;
 }
-
-namespace {
-
-json::array hooks_json(const std::vector<Hook>& hooks) {
-  json::array out;
-  for (const Hook& hook : hooks) {
-    json::object one = {{"path", hook.path}};
-    if (!hook.args.empty()) one["args"] = json::array(hook.args.begin(), hook.args.end());
-    if (hook.env) one["env"] = json::array(hook.env->begin(), hook.env->end());
-    if (hook.timeout) one["timeout"] = *hook.timeout;
-    out.push_back(std::move(one));
-  }
-  return out;
-}
-
-json::object hooks_json(const Hooks& hooks) {
-  json::object out;
-  for (const auto& [name, list] : {std::pair{"prestart", &hooks.prestart},
-                                   {"createRuntime", &hooks.create_runtime},
-                                   {"createContainer", &hooks.create_container},
-                                   {"startContainer", &hooks.start_container},
-                                   {"poststart", &hooks.poststart},
-                                   {"poststop", &hooks.poststop}}) {
-    if (!list->empty()) out[name] = hooks_json(*list);
-  }
-  return out;
-}
-
-}  // namespace
 
 json::object config_of(const ContainerSpec& spec, const std::string& root) {
   json::array mounts;

@@ -93,6 +93,12 @@ json::object default_linux(Rootless rootless) {
   return linux;
 }
 
+json::array hook_names() {
+  json::array out;
+  for (const HookKind& kind : kHookKinds) out.emplace_back(kind.name);
+  return out;
+}
+
 bool exists(const char* path) { return ::access(path, F_OK) == 0; }
 
 json::object seccomp_features() {
@@ -134,8 +140,7 @@ std::string features_document() {
       {"mountExtensions", {{"idmap", {{"enabled", true}}}}}};
   json::object features = {{"ociVersionMin", "1.0.0"},
                            {"ociVersionMax", "1.2.0"},
-                           {"hooks", array_of({"prestart", "createRuntime", "createContainer",
-                                               "startContainer", "poststart", "poststop"})},
+                           {"hooks", hook_names()},
                            {"mountOptions", array_of(options)},
                            {"linux", std::move(linux)}};
   return indented_json(features);

@@ -11,21 +11,13 @@
 #include <fmt/format.h>
 
 #include "base/error.h"
+#include "base/memory_file.h"
 #include "base/process.h"
 #include "engine/runtime/bundle_plan.h"
 #include "engine/runtime/launcher.h"
 
 namespace pcompose::engine::runtime {
 namespace {
-
-// A file rather than a pipe: a hook that reads nothing must not block us, nor kill us by SIGPIPE.
-Fd state_file(const std::string& state) {
-  Fd fd(::memfd_create("state", MFD_CLOEXEC));
-  if (!fd) throw Error::from_errno("memfd_create");
-  write_all(fd.get(), state);
-  if (::lseek(fd.get(), 0, SEEK_SET) != 0) throw Error::from_errno("lseek");
-  return fd;
-}
 
 void await_end(Child& child, const Hook& hook, const char* kind) {
   pollfd ended{child.pidfd().get(), POLLIN, 0};
@@ -52,7 +44,7 @@ std::vector<std::string> arguments_of(const Hook& hook) {
 
 void run_hook(const Hook& hook, const char* kind, const std::string& state,
               const std::string& directory) {
-  Fd input = state_file(state);
+  Fd input = memory_file("state", state);
   SpawnOptions options;
   options.program = hook.path;
   options.argv = arguments_of(hook);
@@ -88,7 +80,7 @@ Process process_of(const Hook& hook, const HookPlace& place) {
 
 void run_hook_inside(const Hook& hook, const char* kind, const std::string& state,
                      const HookPlace& place) {
-  Fd input = state_file(state);
+  Fd input = memory_file("state", state);
   Process p = process_of(hook, place);
   p.stdio[0] = input.get();
   p.stdio[1] = 1;
