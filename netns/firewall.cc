@@ -102,8 +102,10 @@ void Firewall::remove_table() {
   require("delete table inet " + tag_, "delete the nftables table " + tag_);
 }
 
-void Firewall::add_network(const NetworkRow& network) {
-  require(render_network(tag_, Change::add, network), "add the network to the firewall");
+void Firewall::add_networks(std::span<const NetworkRow> networks) {
+  std::string text;
+  for (const NetworkRow& network : networks) text += render_network(tag_, Change::add, network);
+  if (!text.empty()) require(text, "add networks to the firewall");
 }
 
 void Firewall::remove_networks(std::span<const NetworkRow> networks) {

@@ -53,7 +53,7 @@ class Firewall {
   [[nodiscard]] bool table_exists();
   void remove_table();  // no error where there is none
 
-  void add_network(const NetworkRow& network);
+  void add_networks(std::span<const NetworkRow> networks);
   void remove_networks(std::span<const NetworkRow> networks);  // one transaction
   // One transaction for all. Both are idempotent: what is there already, or gone already, is no
   // error; an element of another target is replaced. Throws Error.

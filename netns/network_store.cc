@@ -146,6 +146,12 @@ std::vector<NetworkRow> NetworkStore::networks() {
   return read_all_rows(query, read_network);
 }
 
+std::vector<Prefix> NetworkStore::subnets() {
+  SQLite::Statement query(db_.get(), "SELECT subnet FROM networks WHERE subnet<>''");
+  return read_all_rows(query,
+                       [](const auto& row) { return parsed(Prefix::parse(text_at(row, 0))); });
+}
+
 std::optional<NetworkRow> NetworkStore::network(const std::string& name) {
   SQLite::Statement query(db_.get(), std::string(kNetworkColumns) + "WHERE name=?");
   query.bind(1, name);

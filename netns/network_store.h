@@ -105,6 +105,7 @@ class NetworkStore {
   NetworkStore(Database& db, const std::string& boot);
 
   [[nodiscard]] std::vector<NetworkRow> networks();
+  [[nodiscard]] std::vector<Prefix> subnets();  // IPv4, of all
   [[nodiscard]] std::optional<NetworkRow> network(const std::string& name);
   [[nodiscard]] std::vector<NetworkRow> networks_of(const std::string& project);
   // False where another process was quicker to take the name.

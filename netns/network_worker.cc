@@ -88,9 +88,7 @@ void NetworkWorker::choose_subnets(const NetworkSpec& spec, const NetworkPlan& p
       row.subnet = *plan.subnet;
     } else {
       std::vector<Prefix> taken = kernel_.routes();
-      for (const NetworkRow& other : store_.networks()) {
-        if (other.ipv4) taken.push_back(other.subnet);
-      }
+      for (const Prefix& subnet : store_.subnets()) taken.push_back(subnet);
       row.subnet = pick_subnet(default_pools(), taken);
     }
     row.gateway = plan.gateway.value_or(row.subnet.first());
@@ -122,9 +120,31 @@ NetworkRow NetworkWorker::make_row(const NetworkSpec& spec) {
   return row;
 }
 
-NetworkRow NetworkWorker::ensure(const NetworkSpec& spec) {
-  if (spec.name.empty()) throw Error("a network needs a name");
+std::vector<EnsuredNetwork> NetworkWorker::ensure(std::span<const NetworkSpec> specs) {
   Fd lock = lock_networks(roots_, Hold::exclusive);
+  std::vector<EnsuredNetwork> out;
+  std::vector<NetworkRow> rows;
+  auto attempt = [](const auto& make) -> EnsuredNetwork {
+    try {
+      return make();
+    } catch (const Error& e) {
+      return std::unexpected(e);
+    }
+  };
+  for (const NetworkSpec& spec : specs) {
+    out.push_back(attempt([&] { return claim(spec); }));
+    if (out.back()) rows.push_back(*out.back());
+  }
+  if (attempt([&] { return install(rows), NetworkRow(); })) return out;
+  // Whose fault it is: each on its own.
+  for (EnsuredNetwork& network : out) {
+    if (network) network = attempt([&] { return install({&*network, 1}), *network; });
+  }
+  return out;
+}
+
+NetworkRow NetworkWorker::claim(const NetworkSpec& spec) {
+  if (spec.name.empty()) throw Error("a network needs a name");
   auto row = store_.network(spec.name);
   std::string change = row ? difference(*row, spec) : "";
   if (!change.empty()) {
@@ -142,7 +162,8 @@ NetworkRow NetworkWorker::ensure(const NetworkSpec& spec) {
   if (!row) {
     row = make_row(spec);
     // The row first: a crash after it leaves a name that the next run completes or removes.
-    if (!store_.insert(*row)) throw Error("the network " + spec.name + " was made meanwhile");
+    if (!store_.insert(*row))
+      throw Error("another network has the link " + row->bridge + " already");
   } else if (row->project.empty() && !spec.project.empty()) {
     if (!store_.is_released(row->id)) {
       throw Error("the network " + row->name + " exists and no project made it")
@@ -151,14 +172,13 @@ NetworkRow NetworkWorker::ensure(const NetworkSpec& spec) {
     store_.set_project(row->id, spec.project);  // released to others, and wanted again
     row->project = spec.project;
   }
-  install(*row);
   return *row;
 }
 
 NetworkRow NetworkWorker::use(const std::string& name) {
   Fd lock = lock_networks(roots_, Hold::exclusive);
   NetworkRow row = require_network(name);
-  install(row);
+  install({&row, 1});
   return row;
 }
 
@@ -175,17 +195,22 @@ bool NetworkWorker::is_up(const NetworkRow& row) {
 }
 
 // The rules before the bridge: at no time is there a bridge that they do not guard.
-void NetworkWorker::install(const NetworkRow& row) {
-  if (row.options.driver != Driver::bridge) return;
+void NetworkWorker::install(std::span<const NetworkRow> networks) {
+  std::vector<NetworkRow> rows(networks.begin(), networks.end());
+  std::erase_if(rows, [](const NetworkRow& row) { return row.options.driver != Driver::bridge; });
+  if (rows.empty()) return;
   ensure_table();
-  firewall_.add_network(row);
+  firewall_.add_networks(rows);
   // After the table, which refuses what is not ours.
-  if (row.ipv4) allow_forwarding(Family::v4);
-  if (row.subnet6) allow_forwarding(Family::v6);
-  BridgeSpec bridge{row.bridge,  row.subnet,   row.gateway,     row.ipv4,
-                    row.subnet6, row.gateway6, row.options.mtu, roots_.tag};
-  kernel_.ensure_bridge(bridge);
-  accept_once(row.bridge);
+  if (std::ranges::any_of(rows, &NetworkRow::ipv4)) allow_forwarding(Family::v4);
+  if (std::ranges::any_of(rows, [](const NetworkRow& row) { return row.subnet6.has_value(); }))
+    allow_forwarding(Family::v6);
+  for (const NetworkRow& row : rows) {
+    BridgeSpec bridge{row.bridge,  row.subnet,   row.gateway,     row.ipv4,
+                      row.subnet6, row.gateway6, row.options.mtu, roots_.tag};
+    kernel_.ensure_bridge(bridge);
+    accept_once(row.bridge);
+  }
 }
 
 void NetworkWorker::allow_forwarding(Family family) {
@@ -216,9 +241,9 @@ void NetworkWorker::fill_table() {
   for (Family family : {Family::v4, Family::v6}) {
     firewall_.add_foreign(family, recorded_links(roots_, family));
   }
-  for (const NetworkRow& row : store_.networks()) {
-    if (kernel_.link_exists(row.bridge)) firewall_.add_network(row);
-  }
+  auto rows = store_.networks();
+  std::erase_if(rows, [&](const NetworkRow& row) { return !kernel_.link_exists(row.bridge); });
+  firewall_.add_networks(rows);
   firewall_.publish(store_.ports());
 }
 

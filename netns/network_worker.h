@@ -1,9 +1,11 @@
 // Networks' work, synchronous, on its thread. Private to the room.
 #pragma once
 
+#include <expected>
 #include <map>
 #include <optional>
 #include <set>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -14,12 +16,15 @@
 
 namespace pcompose::netns {
 
+using EnsuredNetwork = std::expected<NetworkRow, Error>;
+
 class NetworkWorker {
  public:
   // On the thread that will use it: namespace and firewall context are the thread's.
   NetworkWorker(const Roots& roots, const HostSide& host);
 
-  NetworkRow ensure(const NetworkSpec& spec);
+  // All under one lock and in one transaction of the firewall.
+  std::vector<EnsuredNetwork> ensure(std::span<const NetworkSpec> specs);
   NetworkRow use(const std::string& name);
   std::vector<Error> remove(const std::string& name);
   std::map<std::string, Error> release(const std::vector<std::string>& names,
@@ -46,13 +51,14 @@ class NetworkWorker {
   }
 
  private:
+  NetworkRow claim(const NetworkSpec& spec);
   NetworkRow make_row(const NetworkSpec& spec);
   void choose_subnets(const NetworkSpec& spec, const NetworkPlan& plan, NetworkRow& row);
   Prefix6 choose_subnet6(const std::string& name);
   void check_overlap(const Prefix& subnet);
   void check_overlap(const Prefix6& subnet);
   bool is_up(const NetworkRow& row);
-  void install(const NetworkRow& row);
+  void install(std::span<const NetworkRow> networks);
   void allow_forwarding(Family family);
   void accept_once(const std::string& bridge);
   void ensure_table();

@@ -1,5 +1,6 @@
 #include "netns/networks.h"
 
+#include <mutex>
 #include <sched.h>
 
 #include "netns/network_worker.h"
@@ -21,10 +22,42 @@ struct Networks::State {
     worker.emplace(roots, host);
     return *worker;
   }
+
+  struct Wish {
+    explicit Wish(NetworkSpec s) : spec(std::move(s)) {}
+    NetworkSpec spec;
+    EnsuredNetwork made;
+    std::exception_ptr failed;  // of all
+  };
+  void add(std::shared_ptr<Wish> wish) {
+    std::lock_guard guard(wishes_mutex);
+    wishes.push_back(std::move(wish));
+  }
+  // All that are asked for by now: a plan's networks, which it wants at once, cost one change of
+  // the firewall. Who comes later finds its own made already.
+  void ensure_all() {
+    std::vector<std::shared_ptr<Wish>> taken;
+    {
+      std::lock_guard guard(wishes_mutex);
+      taken.swap(wishes);
+    }
+    if (taken.empty()) return;
+    std::vector<NetworkSpec> specs;
+    for (const auto& wish : taken) specs.push_back(wish->spec);
+    try {
+      auto made = on_thread().ensure(specs);
+      for (size_t i = 0; i < taken.size(); ++i) taken[i]->made = std::move(made[i]);
+    } catch (...) {
+      for (const auto& wish : taken) wish->failed = std::current_exception();
+    }
+  }
+
   Roots roots;
   Fd home;
   HostSide host;
   std::optional<NetworkWorker> worker;
+  std::mutex wishes_mutex;
+  std::vector<std::shared_ptr<Wish>> wishes;  // of networks, not begun
 };
 
 Networks::Networks(const Roots& roots, Fd home)
@@ -33,8 +66,12 @@ Networks::Networks(const Roots& roots, Fd home)
 Networks::~Networks() = default;
 
 Task<NetworkRow> Networks::ensure_network(NetworkSpec spec) {
-  co_return co_await thread_.run(
-      [s = state_.get(), spec = std::move(spec)] { return s->on_thread().ensure(spec); });
+  auto wish = std::make_shared<State::Wish>(std::move(spec));
+  state_->add(wish);
+  co_await thread_.run([s = state_.get()] { s->ensure_all(); });
+  if (wish->failed) std::rethrow_exception(wish->failed);
+  if (!wish->made) throw wish->made.error();
+  co_return *wish->made;
 }
 
 Task<NetworkRow> Networks::use_network(std::string name) {

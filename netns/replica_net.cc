@@ -178,9 +178,8 @@ Fd NetworkWorker::lock_installed(const std::vector<ReplicaSpec>& specs, Known& k
     // Its last container left since somebody looked, and took the bridge along.
     lock.reset();
     Fd alone = lock_networks(roots_, Hold::exclusive);
-    for (const NetworkRow& row : missing) {
-      if (store_.network(row.name)) install(row);
-    }
+    std::erase_if(missing, [&](const NetworkRow& row) { return !store_.network(row.name); });
+    install(missing);
   }
   throw Error("the networks' bridges go as fast as they are made");
 }

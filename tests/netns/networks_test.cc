@@ -52,6 +52,37 @@ TEST_F(NetworksTest, BadNetworksAreRefused) {
               HasSubstr("would have to be made anew with no way out"));
 }
 
+// They go to the firewall together; what fails of them fails alone, before and after that.
+TEST_F(NetworksTest, OfManyAtOnceEachHasItsOwnOutcome) {
+  std::map<std::string, std::string> outcomes;
+  auto ensure = [&](NetworkSpec spec) -> Task<> {
+    std::string name = spec.name;
+    try {
+      outcomes[name] = (co_await networks_.ensure_network(std::move(spec))).subnet.str();
+    } catch (const Error& e) {
+      outcomes[name] = e.what();
+    }
+  };
+  NetworkSpec overlapping = network("overlaps"), first = network("first"), taken = network("taken"),
+              refused = network("refused");
+  overlapping.pools = {{"10.112.0.0/16"}};
+  first.driver_opts = taken.driver_opts = {{"com.docker.network.bridge.name", "same"}};
+  refused.driver_opts = {{"com.docker.network.bridge.name", "all"}};  // by the kernel
+  loop_.wait([&]() -> Task<> {
+    TaskGroup group(co_await asio::this_coro::executor);
+    for (const NetworkSpec& spec :
+         {network("n1"), overlapping, first, taken, refused, network("n2")})
+      group.spawn(ensure(spec));
+    co_await group.join();
+  }());
+  EXPECT_EQ(outcomes["n1"], "10.112.0.0/22");
+  EXPECT_EQ(outcomes["n2"], "10.112.12.0/22");
+  EXPECT_EQ(outcomes["first"], "10.112.4.0/22");
+  EXPECT_THAT(outcomes["overlaps"], HasSubstr("overlaps 10.112.0.0/22 of the network n1"));
+  EXPECT_THAT(outcomes["taken"], HasSubstr("another network has the link same already"));
+  EXPECT_THAT(outcomes["refused"], HasSubstr("Invalid argument"));
+}
+
 TEST_F(NetworksTest, ContainersOfANetworkReachEachOtherAndNoOther) {
   loop_.wait(networks_.ensure_network(network("n1")));
   loop_.wait(networks_.ensure_network(network("n2")));
