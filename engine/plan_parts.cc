@@ -101,7 +101,9 @@ void add_root(Plan& plan, const Root& root) {
   if (root.lower.empty()) return add_text(plan, OpCode::root_bind, root.path);
   Op o = op(OpCode::overlay);
   o.s1 = plan.text(root.links);
-  o.s2 = plan.text(fmt::format("lowerdir={},upperdir={},workdir={}", fmt::join(root.lower, ":"),
+  auto lower = root.lower;
+  if (!root.mount_points.empty()) lower.push_back(root.mount_points);
+  o.s2 = plan.text(fmt::format("lowerdir={},upperdir={},workdir={}", fmt::join(lower, ":"),
                                root.upper, root.work));
   o.s3 = plan.text(root.path);
   o.a = static_cast<int32_t>(root.uid);

@@ -105,6 +105,7 @@ struct Root {
   // in `path`; or a detached mount of open_tree(2), not owned, which goes upon `path`.
   std::string links;
   std::vector<std::string> lower;
+  std::string mount_points;  // a further layer below them (mount_points.h); may be empty
   std::string upper, work;
   std::string
       path;  // where it is mounted (any directory: the mount namespace is the container's own)

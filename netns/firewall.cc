@@ -43,10 +43,14 @@ Firewall::Firewall(std::string tag)
 
 Firewall::~Firewall() = default;
 
+void Firewall::prepare() {
+  if (!context_) context_ = std::make_unique<Context>();
+}
+
 void Firewall::rest() { context_.reset(); }
 
 std::string Firewall::run(const std::string& text) {
-  if (!context_) context_ = std::make_unique<Context>();
+  prepare();
   const NftLibrary& library = context_->library;
   if (library.run_cmd_from_buffer(context_->nft, text.c_str()) == 0) return {};
   return first_line(library.ctx_get_error_buffer(context_->nft));

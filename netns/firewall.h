@@ -59,6 +59,8 @@ class Firewall {
   // error; an element of another target is replaced. Throws Error.
   void publish(std::span<const PortRow> ports);
   void unpublish(std::span<const PortRow> ports);
+  // Loads what changes take, which the first one does otherwise. Throws Error.
+  void prepare();
   // Gives back what changes took; the next one loads it again.
   void rest();
 

@@ -45,6 +45,7 @@ class NetworkWorker {
 
   Kernel& kernel() { return kernel_; }
   NetworkStore& store() { return store_; }
+  void prepare() { firewall_.prepare(); }
   void rest() {
     firewall_.rest();
     db_.rest();

@@ -122,6 +122,16 @@ Task<bool> Networks::repair() {
   co_return co_await thread_.run([s = state_.get()] { return s->on_thread().repair(); });
 }
 
+void Networks::prepare() {
+  thread_.post([s = state_.get()] {
+    try {
+      s->on_thread().prepare();
+    } catch (const std::exception&) {
+      return;
+    }
+  });
+}
+
 Task<> Networks::rest() {
   co_await thread_.run([s = state_.get()] {
     if (s->worker) s->worker->rest();

@@ -135,6 +135,9 @@ class Networks {
   // Puts the table back where somebody flushed it, and has other firewalls let us through that have
   // come or forgot us. True where the table was put back.
   Task<bool> repair();
+  // Opens what the first call needs (database, sockets, libnftables) while the caller does
+  // something else; what fails then fails again at that call.
+  void prepare();
   // Gives back what the last changes took in memory.
   Task<> rest();
 

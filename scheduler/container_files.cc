@@ -15,6 +15,7 @@
 #include "engine/fuse_layers.h"
 #include "engine/images.h"
 #include "engine/merged_layers.h"
+#include "engine/mount_points.h"
 #include "engine/storage.h"
 
 namespace pcompose::scheduler {
@@ -67,6 +68,8 @@ Fd open_layers(const Roots& roots, const ContainerRow& row) {
     root.work = state + "/work";
     return engine::open_fuse_layers(root, state + "/empty");
   }
+  engine::make_mount_points(roots.state);
+  image->layers.emplace_back(engine::kMountPoints);
   return engine::open_writable_layers(images.links_directory(), image->layers, state + "/upper",
                                       state + "/work");
 }

@@ -9,6 +9,7 @@
 #include <fmt/format.h>
 
 #include "base/error.h"
+#include "engine/mount_points.h"
 #include "engine/runtime/names.h"
 
 namespace pcompose::scheduler {
@@ -118,6 +119,7 @@ engine::ContainerSpec describe_container(const compose::Service& service,
   spec.hostname = hostname_of(service, container_id);
   spec.root = {.links = paths.links,
                .lower = image.layers,
+               .mount_points = engine::kMountPoints,
                .upper = paths.state + "/upper",
                .work = paths.state + "/work",
                .path = paths.mountpoint,

@@ -9,6 +9,7 @@
 
 #include "base/error.h"
 #include "base/process.h"
+#include "engine/mount_points.h"
 #include "engine/plan.h"
 #include "engine/rootless/adapt.h"
 #include "engine/rootless/own_ids.h"
@@ -63,6 +64,7 @@ engine::ContainerSpec Replica::describe() {
   make_directories(mountpoint);
   ContainerPaths paths{context_.images->links_directory(), state_directory(), run_directory(),
                        mountpoint};
+  engine::make_mount_points(context_.roots.state);
   engine::ContainerSpec spec = describe_container(service_, image_, row_.id, paths);
   spec.linux.network_namespace = network_.get();
   if (!shared_.hostname.empty()) spec.hostname = shared_.hostname;
@@ -144,8 +146,7 @@ Task<> Replica::prepare() {
   try {
     auto place = co_await context_.preparing.enter();
     // A supervisor that died may have written the row and no more.
-    for (const char* part : {"", "/upper", "/work", "/log"})
-      make_directories(state_directory() + part);
+    for (const char* part : {"", "/upper", "/work"}) make_directories(state_directory() + part);
     make_fifos();
     co_await make_network();
     co_await find_host();

@@ -287,12 +287,16 @@ bool Supervisor::anything_up() const {
   return false;
 }
 
+bool Supervisor::somebody_waits() const {
+  pollfd waiting{listener_.get(), POLLIN, 0};
+  return ::poll(&waiting, 1, 0) > 0;
+}
+
 // Under the project's lock, which a client holds while it connects: nobody is on the way to us.
 bool Supervisor::may_end() {
   Fd directory(::open(context_.run.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (directory && ::flock(directory.get(), LOCK_EX | LOCK_NB) != 0) return false;
-  pollfd waiting{listener_.get(), POLLIN, 0};
-  if (::poll(&waiting, 1, 0) > 0) return false;
+  if (somebody_waits()) return false;
   store_.flush();
   // Before the next one can begin: killed from here on, we must not be started again beside it.
   keeper_->quit();
@@ -330,9 +334,14 @@ Task<> Supervisor::wait_until_idle() {
 
 Task<> Supervisor::run() {
   adopt();
-  // Queries wait in the sockets until there is something to answer them from.
+  if (somebody_waits()) networks_.prepare();
   names_stale_ = true;
-  co_await refresh_names();
+  if (replicas_.empty()) {
+    tasks_.spawn(refresh_names());
+  } else {
+    // Queries wait in the sockets until there is something to answer them from.
+    co_await refresh_names();
+  }
   for (auto& [name, r] : replicas_) r->resume_dns();
   if (pod_.is_there()) co_await pod_.share();  // reads its endpoints
   pod_.serve_dns();

@@ -88,6 +88,7 @@ class Supervisor final : public Runtime {
   Task<> rest();
   Task<> wait_until_idle();
   [[nodiscard]] bool anything_up() const;
+  [[nodiscard]] bool somebody_waits() const;
   bool may_end();
 
   [[nodiscard]] Task<Observed> observe();

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/error.h"
+#include "base/roots.h"
 
 namespace pcompose::engine {
 namespace {
@@ -78,7 +79,6 @@ Staging::Staging(const std::string& directory, std::string log_directory, LogLim
       stage_[s][f] = open_file(path, O_RDWR | O_CREAT, 0600);
     }
   }
-  open_log();
   redo();
 }
 
@@ -146,7 +146,9 @@ Absorbed Staging::absorb(Stream stream, int fifo) {
   }
 }
 
+// Not before there is something to write: many containers never say a word.
 void Staging::open_log() {
+  make_directories(log_directory_);
   log_ =
       open_file(log_directory_ + "/" + log_file_name(current().generation), O_RDWR | O_CREAT, 0600);
 }
@@ -159,7 +161,7 @@ void Staging::rotate() {
   open_file(log_directory_ + "/" + log_file_name(next.generation), O_RDWR | O_CREAT | O_TRUNC, 0600)
       .reset();
   commit(next);
-  open_log();
+  log_.reset();
   for (uint32_t generation : log_generations(log_directory_)) {
     if (generation + limits_.max_files > next.generation) break;
     ::unlink((log_directory_ + "/" + log_file_name(generation)).c_str());
@@ -179,6 +181,7 @@ void Staging::format(Stream stream, uint64_t end, uint64_t time_ns, Tail tail) {
     records.reserve(text.size() * 2);
     append_records(records, text, stream, time_ns, tail);
   }
+  if (!log_ && !records.empty()) open_log();
   for (size_t written = 0; written < records.size();) {
     ssize_t w = ::pwrite(log_.get(), records.data() + written, records.size() - written,
                          static_cast<off_t>(next.log_end + written));
