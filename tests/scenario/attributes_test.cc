@@ -405,5 +405,22 @@ configs:
   EXPECT_NE(unset.err.find("TEST_TOKEN"), std::string::npos) << unset.err;
 }
 
+// Its files' mount points come from a layer that all containers share.
+TEST_F(AttributesTest, WhoWritesNothingHasNothing) {
+  compose(
+      "services:\n  w: {image: busybox, command: sleep 1000, privileged: true, stop_signal: "
+      "KILL}\n");
+  expect(0, {"up", "-d"});
+  namespace fs = std::filesystem;
+  fs::path own = fs::directory_iterator(root() + "/containers")->path();
+  EXPECT_TRUE(fs::is_empty(own / "upper"));
+  EXPECT_FALSE(fs::exists(own / "log"));
+  EXPECT_EQ(
+      in("umount /etc/hosts; stat -c '%a %u' /etc/hosts; echo mine > /etc/hosts; cat /etc/hosts"),
+      "644 0\nmine\n");
+  EXPECT_TRUE(fs::is_empty(root() + "/cache/mount-points/etc/hosts"));
+  EXPECT_EQ(read_file(own / "upper/etc/hosts"), "mine\n");
+}
+
 }  // namespace
 }  // namespace pcompose::test
