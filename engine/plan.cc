@@ -16,6 +16,21 @@ namespace pcompose::engine {
 using launch::Op;
 using launch::OpCode;
 
+namespace {
+
+const char* wait_name(int32_t stage) {
+  switch (stage) {
+    case launch::kStageMapIds:
+      return "wait for the id maps";
+    case launch::kStageNetDevices:
+      return "wait for network devices";
+    default:
+      return "wait for hooks";
+  }
+}
+
+}  // namespace
+
 uint32_t Plan::blob(const void* data, size_t bytes) {
   pool_.resize((pool_.size() + 7) / 8 * 8);
   auto offset = static_cast<uint32_t>(pool_.size());
@@ -134,7 +149,7 @@ std::string Plan::describe(int index) const {
     case OpCode::park:
       return "park";
     case OpCode::wait:
-      return op.a == launch::kStageMapIds ? "wait for the id maps" : "wait for hooks";
+      return wait_name(op.a);
     case OpCode::map_ids:
       return "become root of the user namespace";
     case OpCode::undumpable:

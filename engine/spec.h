@@ -1,4 +1,4 @@
-// A container's description: the Linux part of the OCI runtime spec (config.json 1.2) as plain
+// A container's description: the Linux part of the OCI runtime spec (config.json 1.3) as plain
 // structs. Field names follow the spec. Descriptors in it are borrowed.
 #pragma once
 
@@ -144,6 +144,11 @@ struct NamespacePath {
   std::string path;
 };
 
+struct NetDevice {
+  std::string host_name;
+  std::string name;  // in the container; "%d" stands for a free number
+};
+
 struct TimeOffset {
   std::string clock;  // monotonic, boottime
   int64_t seconds = 0;
@@ -219,6 +224,7 @@ struct Linux {
   // network namespace. Not owned.
   int user_namespace = -1;
   std::vector<TimeOffset> time_offsets;
+  std::vector<NetDevice> net_devices;
   std::string cgroups_path;
   Resources resources;
   std::vector<std::string> cgroup_procs;  // every cgroup.procs file to join

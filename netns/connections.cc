@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "base/error.h"
-#include "netns/netlink.h"
+#include "base/netlink.h"
 #include "netns/socket_dump.h"
 
 namespace pcompose::netns {

@@ -12,7 +12,7 @@
 #include <string_view>
 
 #include "base/error.h"
-#include "netns/netlink.h"
+#include "base/netlink.h"
 
 namespace pcompose::netns {
 namespace {

@@ -8,7 +8,7 @@
 #include <linux/netlink.h>
 
 #include "base/error.h"
-#include "netns/netlink.h"
+#include "base/netlink.h"
 #include "netns/nft_library.h"
 
 namespace pcompose::netns {

@@ -9,8 +9,8 @@
 #include <vector>
 
 #include "base/fd.h"
+#include "base/netlink.h"
 #include "netns/ip.h"
-#include "netns/netlink.h"
 #include "netns/subnet.h"
 
 namespace pcompose::netns {

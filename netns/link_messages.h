@@ -4,8 +4,8 @@
 #include <linux/rtnetlink.h>
 #include <string>
 
+#include "base/netlink.h"
 #include "netns/ip.h"
-#include "netns/netlink.h"
 
 namespace pcompose::netns {
 

@@ -14,8 +14,8 @@
 #include <vector>
 
 #include "base/error.h"
+#include "base/netlink.h"
 #include "base/process.h"
-#include "netns/netlink.h"
 #include "netns/zone/protocol.h"
 
 namespace pcompose::netns {

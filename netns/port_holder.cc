@@ -15,7 +15,7 @@
 #include <fmt/format.h>
 
 #include "base/error.h"
-#include "netns/netlink.h"
+#include "base/netlink.h"
 #include "netns/socket_dump.h"
 
 namespace pcompose::netns {

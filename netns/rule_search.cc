@@ -1,8 +1,8 @@
 #include <linux/fib_rules.h>
 #include <linux/rtnetlink.h>
 
+#include "base/netlink.h"
 #include "netns/marked_packets.h"
-#include "netns/netlink.h"
 
 namespace pcompose::netns {
 

@@ -2,7 +2,7 @@
 
 #include <linux/netlink.h>
 
-#include "netns/netlink.h"
+#include "base/netlink.h"
 
 namespace pcompose::netns {
 

@@ -11,8 +11,8 @@
 #include <sys/socket.h>
 
 #include "base/error.h"
+#include "base/netlink.h"
 #include "netns/neighbours.h"
-#include "netns/netlink.h"
 
 namespace pcompose::netns {
 namespace {

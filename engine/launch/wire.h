@@ -100,8 +100,9 @@ constexpr int32_t kJoinFirstTry = 1;
 constexpr int32_t kJoinSecondTry = 2;
 
 // What the launcher does while the child waits.
-constexpr int32_t kStageMapIds = 1;  // writes the maps of its user namespace
-constexpr int32_t kStageHooks = 2;   // everything is mounted, the root is not yet entered
+constexpr int32_t kStageMapIds = 1;      // writes the maps of its user namespace
+constexpr int32_t kStageHooks = 2;       // everything is mounted, the root is not yet entered
+constexpr int32_t kStageNetDevices = 3;  // moves devices into its network namespace
 
 struct CapabilitySets {
   uint64_t effective = 0, permitted = 0, inheritable = 0, ambient = 0;

@@ -261,6 +261,8 @@ Plan bundle_plan(const ContainerSpec& spec, const BundleOptions& options) {
   if (!options.joins_by_parent) add_cgroups(plan, spec.linux);
   add_namespaces(plan, spec.linux, n);
   if ((spec.linux.new_namespaces & CLONE_NEWNET) != 0) plan.add(op(OpCode::loopback_up));
+  // Before the hooks, which may configure them.
+  if (!spec.linux.net_devices.empty()) add_wait(plan, launch::kStageNetDevices);
   if (has_mount_namespace(spec.linux)) {
     add_file_system(plan, spec, options);
   } else {

@@ -1,4 +1,4 @@
-// config.json (OCI runtime spec 1.2, Linux) becomes a ContainerSpec.
+// config.json (OCI runtime spec 1.3, Linux) becomes a ContainerSpec.
 #pragma once
 
 #include <string_view>
@@ -9,7 +9,7 @@
 namespace pcompose::engine::runtime {
 
 // Parses a whole document. Wrong types, unknown names of the kernel's and what is not carried out
-// (intelRdt, memoryPolicy, rdma, devices by network) throw Error with the place in the document;
+// (intelRdt) throw Error with the place in the document;
 // unknown fields are ignored. Pure: no file is looked at. Paths are as written.
 ContainerSpec parse_config(std::string_view text);
 

@@ -1,5 +1,8 @@
 #include <algorithm>
+#include <net/if.h>
 #include <sched.h>
+#include <set>
+#include <span>
 #include <sys/mount.h>
 #include <sys/personality.h>
 
@@ -88,9 +91,8 @@ void parse_sysctl(const JsonNode& node, Linux& linux) {
   }
 }
 
-template <size_t N>
 int constant(const JsonNode& node, std::string_view field, const std::string& name,
-             const std::pair<const char*, int> (&known)[N]) {
+             std::span<const NamedNumber> known) {
   for (const auto& [text, value] : known) {
     if (name == text) return value;
   }
@@ -98,27 +100,42 @@ int constant(const JsonNode& node, std::string_view field, const std::string& na
 }
 
 MemoryPolicy parse_memory_policy(const JsonNode& node) {
-  // linux/mempolicy.h; those of Debian 12 do not have all.
-  static constexpr std::pair<const char*, int> kModes[] = {{"MPOL_DEFAULT", 0},
-                                                           {"MPOL_PREFERRED", 1},
-                                                           {"MPOL_BIND", 2},
-                                                           {"MPOL_INTERLEAVE", 3},
-                                                           {"MPOL_LOCAL", 4},
-                                                           {"MPOL_PREFERRED_MANY", 5},
-                                                           {"MPOL_WEIGHTED_INTERLEAVE", 6}};
-  static constexpr std::pair<const char*, int> kFlags[] = {{"MPOL_F_NUMA_BALANCING", 1 << 13},
-                                                           {"MPOL_F_RELATIVE_NODES", 1 << 14},
-                                                           {"MPOL_F_STATIC_NODES", 1 << 15}};
   MemoryPolicy policy;
-  policy.mode = constant(node, "mode", node.needed_text("mode"), kModes);
+  policy.mode = constant(node, "mode", node.needed_text("mode"), memory_modes());
   for (const std::string& flag : node.texts("flags"))
-    policy.mode |= constant(node, "flags", flag, kFlags);
+    policy.mode |= constant(node, "flags", flag, memory_flags());
   auto bits = processor_bits(node.text("nodes"));
   if (!bits) node.fail_at("nodes", "is no list of nodes like 0-3,5");
   policy.nodes = *bits;
   // The kernel reads whole longs.
   policy.nodes.resize((policy.nodes.size() + 7) / 8 * 8);
   return policy;
+}
+
+// What dev_valid_name() of the kernel takes.
+bool is_device_name(std::string_view name) {
+  return !name.empty() && name.size() < IFNAMSIZ && name != "." && name != ".." &&
+         name.find_first_of("/: \f\n\r\t\v") == std::string_view::npos;
+}
+
+void parse_net_devices(const JsonNode& node, Linux& linux) {
+  std::set<std::string> names;
+  for (const auto& [host_name, value] : node.members()) {
+    if (!is_device_name(host_name) || host_name.find('%') != std::string::npos)
+      value.fail("is no name of a network device");
+    std::string name = value.text("name", host_name);
+    size_t percent = name.find('%');
+    bool numbered = percent != std::string::npos && name.substr(percent) == "%d";
+    if (!is_device_name(name) || (percent != std::string::npos && !numbered))
+      value.fail_at("name", fmt::format("\"{}\" is no name of a network device", name));
+    if (!numbered && !names.insert(name).second)
+      value.fail_at("name", fmt::format("{} stands there twice", name));
+    linux.net_devices.push_back({host_name, name});
+  }
+  bool own = (linux.new_namespaces & CLONE_NEWNET) != 0 ||
+             std::any_of(linux.namespace_paths.begin(), linux.namespace_paths.end(),
+                         [](const NamespacePath& n) { return n.type == CLONE_NEWNET; });
+  if (!linux.net_devices.empty() && !own) node.fail("want a network namespace");
 }
 
 void refuse(const JsonNode& node, std::initializer_list<const char*> fields) {
@@ -164,7 +181,8 @@ Linux parse_linux(const JsonNode& node) {
   if (auto personality = node.get("personality"))
     linux.personality = parse_personality(*personality);
   if (auto policy = node.get("memoryPolicy")) linux.memory_policy = parse_memory_policy(*policy);
-  refuse(node, {"intelRdt", "netDevices"});
+  if (auto devices = node.get("netDevices")) parse_net_devices(*devices, linux);
+  refuse(node, {"intelRdt"});
   return linux;
 }
 

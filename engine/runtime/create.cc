@@ -17,6 +17,7 @@
 #include "engine/runtime/entry.h"
 #include "engine/runtime/hooks.h"
 #include "engine/runtime/launcher.h"
+#include "engine/runtime/net_devices.h"
 
 namespace pcompose::engine::runtime {
 namespace {
@@ -135,6 +136,10 @@ void Creation::run_create_hooks(pid_t pid) {
 void Creation::on_wait(int32_t stage, pid_t pid) {
   if (stage == launch::kStageHooks) return run_create_hooks(pid);
   const Linux& linux = bundle_.spec.linux;
+  if (stage == launch::kStageNetDevices) {
+    Fd network = open_file(fmt::format("/proc/{}/ns/net", pid), O_RDONLY);
+    return move_net_devices(linux.net_devices, network.get());
+  }
   rootless::write_id_maps(pid, linux.uid_mappings, linux.gid_mappings);
   for (const std::string& procs : linux.cgroup_procs) {
     Fd fd = open_file(procs, O_WRONLY);

@@ -101,6 +101,12 @@ json::array hook_names() {
 
 bool exists(const char* path) { return ::access(path, F_OK) == 0; }
 
+json::array names_of(std::span<const NamedNumber> all) {
+  json::array out;
+  for (const NamedNumber& one : all) out.emplace_back(one.name);
+  return out;
+}
+
 json::object seccomp_features() {
   return {{"enabled", true},
           {"actions", array_of(seccomp_actions())},
@@ -136,10 +142,11 @@ std::string features_document() {
       {"apparmor", {{"enabled", exists("/sys/module/apparmor")}}},
       {"selinux", {{"enabled", exists("/sys/fs/selinux")}}},
       {"intelRdt", {{"enabled", false}}},
-      {"netDevices", {{"enabled", false}}},
+      {"netDevices", {{"enabled", true}}},
+      {"memoryPolicy", {{"modes", names_of(memory_modes())}, {"flags", names_of(memory_flags())}}},
       {"mountExtensions", {{"idmap", {{"enabled", true}}}}}};
   json::object features = {{"ociVersionMin", "1.0.0"},
-                           {"ociVersionMax", "1.2.0"},
+                           {"ociVersionMax", "1.3.0"},
                            {"hooks", hook_names()},
                            {"mountOptions", array_of(options)},
                            {"linux", std::move(linux)}};

@@ -68,7 +68,7 @@ void add_globals(CLI::App& app, Globals& g, std::string& format) {
       ->check(CLI::IsMember({"cgroupfs", "systemd", "disabled"}));
   app.add_option("--rootless", g.rootless, "Accepted: it is found out");
   app.set_version_flag("-v,--version",
-                       "pcompose-runtime version " PCOMPOSE_VERSION "\nspec: 1.2.0");
+                       "pcompose-runtime version " PCOMPOSE_VERSION "\nspec: 1.3.0");
   app.require_subcommand(1);
 }
 

@@ -138,6 +138,25 @@ std::optional<uint64_t> namespace_flag(std::string_view name) {
   return std::nullopt;
 }
 
+// linux/mempolicy.h; those of Debian 12 do not have all.
+std::span<const NamedNumber> memory_modes() {
+  static constexpr NamedNumber kModes[] = {{"MPOL_DEFAULT", 0},
+                                           {"MPOL_PREFERRED", 1},
+                                           {"MPOL_BIND", 2},
+                                           {"MPOL_INTERLEAVE", 3},
+                                           {"MPOL_LOCAL", 4},
+                                           {"MPOL_PREFERRED_MANY", 5},
+                                           {"MPOL_WEIGHTED_INTERLEAVE", 6}};
+  return kModes;
+}
+
+std::span<const NamedNumber> memory_flags() {
+  static constexpr NamedNumber kFlags[] = {{"MPOL_F_NUMA_BALANCING", 1 << 13},
+                                           {"MPOL_F_RELATIVE_NODES", 1 << 14},
+                                           {"MPOL_F_STATIC_NODES", 1 << 15}};
+  return kFlags;
+}
+
 std::optional<std::string> processor_bits(std::string_view list) {
   std::string bits;
   while (!list.empty()) {

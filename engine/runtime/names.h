@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -24,6 +25,14 @@ std::optional<int> signal_number(std::string_view name);
 // "network" is CLONE_NEWNET.
 std::optional<uint64_t> namespace_flag(std::string_view name);
 const std::vector<std::pair<std::string, uint64_t>>& namespace_names();
+
+// MPOL_… and MPOL_F_… of set_mempolicy(2).
+struct NamedNumber {
+  const char* name;
+  int number;
+};
+std::span<const NamedNumber> memory_modes();
+std::span<const NamedNumber> memory_flags();
 
 // "0-3,5" as bits, lowest byte first; nothing where it is no such list.
 std::optional<std::string> processor_bits(std::string_view list);

@@ -14,11 +14,11 @@
 #include <unistd.h>
 
 #include "base/error.h"
+#include "base/netlink.h"
 #include "netns/forwarder/protocol.h"
 #include "netns/forwarder/tcp_listener.h"
 #include "netns/forwarder/udp_relay.h"
 #include "netns/marked_packets.h"
-#include "netns/netlink.h"
 
 namespace pcompose::netns::forwarder {
 namespace {

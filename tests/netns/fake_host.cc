@@ -15,8 +15,8 @@
 #include <unistd.h>
 
 #include "base/error.h"
+#include "base/netlink.h"
 #include "netns/link_messages.h"
-#include "netns/netlink.h"
 #include "netns/socket_address.h"
 
 namespace pcompose::netns {

@@ -44,6 +44,15 @@ TEST(BundlePlan, HooksRunWhenAllIsMountedAndTheRootIsNotEntered) {
   EXPECT_TRUE(in_order(text(s), {"make link", "wait for hooks", "mask", "pivot"})) << text(s);
 }
 
+TEST(BundlePlan, NetworkDevicesAreThereBeforeTheHooks) {
+  ContainerSpec s = spec();
+  s.hooks.create_runtime = {{.path = "/h"}};
+  s.linux.new_namespaces |= CLONE_NEWNET;
+  s.linux.net_devices = {{"eth1", "eth0"}};
+  EXPECT_TRUE(in_order(text(s), {"bring up lo", "wait for network devices", "wait for hooks"}))
+      << text(s);
+}
+
 TEST(BundlePlan, ATimeNamespaceTakesAFork) {
   ContainerSpec s = spec();
   s.linux.new_namespaces |= launch::kCloneNewTime;

@@ -72,6 +72,27 @@ TEST(Config, WhatIsNotCarriedOutIsRefusedWithItsPlace) {
             "linux.namespaces[1].type: pid stands there twice");
 }
 
+TEST(Config, NetworkDevicesHaveNamesThatTheKernelTakes) {
+  auto linux = [](const std::string& devices) {
+    return document(R"("linux": {"namespaces": [{"type": "network"}], "netDevices": )" + devices +
+                    "}");
+  };
+  auto devices = parse_config(linux(R"({"eth1": {}, "eth2": {"name": "c%d"}})")).linux.net_devices;
+  ASSERT_EQ(devices.size(), 2U);
+  EXPECT_EQ(devices[0].name, "eth1");
+  EXPECT_EQ(devices[1].name, "c%d");
+  EXPECT_EQ(error_of(linux(R"({"a/b": {}})")),
+            "linux.netDevices.a/b: is no name of a network device");
+  EXPECT_EQ(error_of(linux(R"({"a": {"name": "x%s"}})")),
+            "linux.netDevices.a.name: \"x%s\" is no name of a network device");
+  EXPECT_EQ(error_of(linux(R"({"a": {"name": "longer-than-15-bytes"}})")),
+            "linux.netDevices.a.name: \"longer-than-15-bytes\" is no name of a network device");
+  EXPECT_EQ(error_of(linux(R"({"a": {}, "b": {"name": "a"}})")),
+            "linux.netDevices.b.name: a stands there twice");
+  EXPECT_EQ(error_of(document(R"("linux": {"netDevices": {"a": {}}})")),
+            "linux.netDevices: want a network namespace");
+}
+
 TEST(Config, DeadlinesHaveAnOrder) {
   auto error = [](const std::string& rest) {
     return error_of(document(R"("process": {"cwd": "/", "scheduler": {"policy": "SCHED_DEADLINE")" +

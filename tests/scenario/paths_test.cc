@@ -43,10 +43,10 @@ class PathsTest : public StackTest {
     lan6_.emplace(kernel_, "lan6", "fd77::1", "fd77::2");
     world_.emplace(lan_->fd(), 80, "world");
     // What pasta takes for the way out.
-    Fd route = netns::open_netlink(NETLINK_ROUTE);
-    netns::NetlinkBatch batch;
+    Fd route = open_netlink(NETLINK_ROUTE);
+    NetlinkBatch batch;
     netns::put_default_route(batch, kernel_.links().at("lan0"), netns::Ip::parse(kWorld).value());
-    ASSERT_EQ(netns::send_batch(route.get(), batch), 0);
+    ASSERT_EQ(send_batch(route.get(), batch), 0);
   }
   void TearDown() override {
     if (directory_.empty()) return;

@@ -1,4 +1,4 @@
-#include "netns/netlink.h"
+#include "base/netlink.h"
 
 #include <array>
 #include <cerrno>
@@ -8,7 +8,7 @@
 
 #include "base/error.h"
 
-namespace pcompose::netns {
+namespace pcompose {
 namespace {
 
 // NLMSG_ALIGNTO and NLA_ALIGNTO are both 4.
@@ -166,4 +166,4 @@ int request(int socket, const NetlinkBatch& batch, const NetlinkHandler& each) {
   }
 }
 
-}  // namespace pcompose::netns
+}  // namespace pcompose

@@ -15,7 +15,7 @@
 
 #include "base/fd.h"
 
-namespace pcompose::netns {
+namespace pcompose {
 
 // One or more messages in one buffer: the kernel handles them in order, in one system call.
 class NetlinkBatch {
@@ -86,4 +86,4 @@ int send_batch(int socket, const NetlinkBatch& batch);
 using NetlinkHandler = std::function<void(uint16_t type, std::span<const uint8_t> payload)>;
 int request(int socket, const NetlinkBatch& batch, const NetlinkHandler& each);
 
-}  // namespace pcompose::netns
+}  // namespace pcompose
