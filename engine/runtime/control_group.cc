@@ -16,6 +16,7 @@
 #include "base/error.h"
 #include "base/pidfd.h"
 #include "engine/runtime/device_rules.h"
+#include "engine/runtime/real_time.h"
 #include "engine/runtime/resource_files.h"
 
 namespace pcompose::engine::runtime {
@@ -83,6 +84,10 @@ std::string path_for(const Hierarchy& h, const std::string& cgroups_path, const 
   if (cgroups_path.starts_with('/')) return cgroups_path;
   std::string below = path_in_hierarchy(own, h);
   return fmt::format("{}/{}", below == "/" ? "" : below, cgroups_path);
+}
+
+bool is_in_our_parent(const std::string& group) {
+  return group.substr(0, group.rfind('/')).ends_with(kParent);
 }
 
 template <class F>
@@ -320,6 +325,9 @@ void ControlGroup::apply(const Resources& resources) const {
     auto writes = resource_writes_v2(huge);
     write_in_order(*this, writes);
   }
+  const GroupDirectory* cpu = find("cpu");
+  if (limits.cpu.realtime_runtime.value_or(0) > 0 && cpu != nullptr && is_in_our_parent(cpu->path))
+    lend_real_time(cpu->path, limits.cpu);
   auto writes = resource_writes_v1(limits);
   write_in_order(*this, writes);
 }
@@ -406,6 +414,26 @@ void ControlGroup::set_frozen(Freeze how) const {
   throw Error("the processes do not reach the state " + wanted, EBUSY);
 }
 
+void ControlGroup::leave_frozen_groups(pid_t init) const {
+  const GroupDirectory* own = find("freezer");
+  if (own != nullptr && own->v2) return;
+  auto pids = processes();
+  pids.push_back(init);
+  for (const Hierarchy& h : parse_hierarchies(read_file("/proc/self/mountinfo"))) {
+    if (h.v2 || !contains(h.controllers, "freezer")) continue;
+    std::string refuge = own != nullptr ? own->path : h.mount;
+    for (pid_t pid : pids) {
+      std::string group = path_in_hierarchy(read_or_empty(fmt::format("/proc/{}/cgroup", pid)), h);
+      std::string state = read_or_empty(h.mount + group + "/freezer.state");
+      if (state.empty() || state == "THAWED\n") continue;
+      Fd procs = open_file(refuge + "/cgroup.procs", O_WRONLY);
+      std::string text = std::to_string(pid);
+      if (::write(procs.get(), text.data(), text.size()) < 0 && errno != ESRCH)
+        throw Error::from_errno(fmt::format("take process {} out of {}", pid, h.mount + group));
+    }
+  }
+}
+
 void ControlGroup::remove() const {
   for (const GroupDirectory& d : directories_) {
     if (::rmdir(d.path.c_str()) != 0)
@@ -416,9 +444,8 @@ void ControlGroup::remove() const {
           std::this_thread::sleep_for(1ms);
         }
       });
-    size_t slash = d.path.rfind('/');
-    std::string parent = d.path.substr(0, slash);
-    if (parent.ends_with(kParent)) ::rmdir(parent.c_str());  // with the last container
+    // With the last container.
+    if (is_in_our_parent(d.path)) ::rmdir(d.path.substr(0, d.path.rfind('/')).c_str());
   }
 }
 

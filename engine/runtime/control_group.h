@@ -75,6 +75,9 @@ class ControlGroup {
   // Waits until it is so; a second at most.
   void set_frozen(Freeze how) const;
   [[nodiscard]] bool is_frozen() const;
+  // Takes its processes, and `init`, out of freezer groups of v1 that somebody else froze: there
+  // not even SIGKILL ends them. Those groups stay as they are.
+  void leave_frozen_groups(pid_t init) const;
   // Joins what `resources` want and make() left out; true where there was something.
   bool extend(const std::string& id, const Resources& resources);
   // With the groups beneath it. Waits a moment for processes that are just ending.

@@ -80,12 +80,45 @@ Process process_for(const ExecOptions& o, const ContainerSpec& spec, int root) {
   return p;
 }
 
-Linux limits_of(const ContainerSpec& spec, const ContainerRecord& record, const std::string& root,
-                const std::string& sub_group) {
-  Linux linux;
-  for (const GroupDirectory& d : record.group.directories()) {
-    if (!d.v2) linux.cgroup_procs.push_back(d.path + sub_group + "/cgroup.procs");
+// The group `name` beneath the container's in one hierarchy; empty where there is none.
+Fd sub_group_of(const GroupDirectory& directory, const std::string& name) {
+  Fd group = open_file(directory.path, O_PATH | O_DIRECTORY);
+  try {
+    return open_within(group.get(), name, O_RDONLY | O_DIRECTORY, Resolve::beneath);
+  } catch (const Error& e) {
+    if (e.error_number() != ENOENT) throw;
+    return {};
   }
+}
+
+// Where `--cgroup` leads: the group of that name in each hierarchy that has it, the container's own
+// in the others.
+struct Groups {
+  std::vector<std::string> procs;  // of v1
+  Fd v2;
+};
+
+Groups sub_groups_of(const ContainerRecord& record, const std::string& name) {
+  if (("/" + name + "/").find("/../") != std::string::npos)
+    throw Error(fmt::format("--cgroup {}: `..` components are not allowed", name));
+  Groups groups;
+  bool found = false;
+  for (const GroupDirectory& d : record.group.directories()) {
+    Fd group = sub_group_of(d, name);
+    found = found || group;
+    if (d.v2) {
+      groups.v2 = group ? std::move(group) : open_file(d.path, O_RDONLY | O_DIRECTORY);
+    } else {
+      groups.procs.push_back(fmt::format("{}{}/cgroup.procs", d.path, group ? "/" + name : ""));
+    }
+  }
+  if (!found)
+    throw Error(fmt::format("--cgroup {}: the container has no such group", name), ENOENT);
+  return groups;
+}
+
+Linux limits_of(const ContainerSpec& spec, const std::string& root) {
+  Linux linux;
   linux.personality = spec.linux.personality;
   if (spec.linux.seccomp_profile) {
     CompiledFilter filter = compile_seccomp(*spec.linux.seccomp_profile, root + "/.seccomp");
@@ -109,9 +142,9 @@ Fd v2_group_of(const ContainerRecord& record) {
   return record.group.open_v2();
 }
 
-Fd sub_group_of(const ContainerRecord& record, const std::string& name) {
-  Fd v2 = record.group.open_v2();
-  return v2 ? open_within(v2.get(), name, O_RDONLY | O_DIRECTORY, Resolve::beneath) : Fd();
+Groups groups_for(const ContainerRecord& record, const std::string& sub_group) {
+  if (!sub_group.empty()) return sub_groups_of(record, sub_group);
+  return {record.group.procs_to_join(), v2_group_of(record)};
 }
 
 std::vector<int> preserved(int count) {
@@ -160,7 +193,9 @@ int exec_in_container(const ExecOptions& o) {
   ContainerSpec spec = parse_config(directory.read("config.json"));
   Fd root = open_file(fmt::format("/proc/{}/root", record.pid), O_PATH | O_DIRECTORY);
   Process process = process_for(o, spec, root.get());
-  Linux linux = limits_of(spec, record, o.root, o.group.empty() ? "" : "/" + o.group);
+  Groups groups = groups_for(record, o.group);
+  Linux linux = limits_of(spec, o.root);
+  linux.cgroup_procs = groups.procs;
   EntryOptions entry;
   entry.pidfd = init->get();
   entry.root = root.get();
@@ -168,7 +203,6 @@ int exec_in_container(const ExecOptions& o) {
   entry.enters_user_namespace = (entry.namespaces & CLONE_NEWUSER) != 0;
   entry.preserved = preserved(o.preserve_fds);
   Plan plan = entry_plan(process, linux, entry);
-  Fd group = o.group.empty() ? v2_group_of(record) : sub_group_of(record, o.group);
   Fd master;
   LaunchEvents events;
   events.on_terminal = [&](Fd fd) {
@@ -177,7 +211,7 @@ int exec_in_container(const ExecOptions& o) {
   };
   events.on_listener = [&](Fd fd, pid_t pid) { hand_over_listener(fd, pid, record, spec); };
   SignalForwarder signals;
-  Launch launch(plan, group.get());
+  Launch launch(plan, groups.v2.get());
   launch.until_parked_or_running(events);
   return serve(launch, o, signals, master);
 }

@@ -30,7 +30,12 @@ StepError step_error(const std::string& step, launch::OpCode code, int error) {
     // In the words that callers look for.
     return {step + ": executable file not found in $PATH", error, 127};
   }
-  return {step, error, program ? launch::exit_code_of_exec(error) : 1};
+  StepError failed(step, error, program ? launch::exit_code_of_exec(error) : 1);
+  if (code == launch::OpCode::scheduler && error == EPERM)
+    failed.hint(
+        "it takes CAP_SYS_NICE, and in a cpu group of cgroup v1 a share of real time: "
+        "linux.resources.cpu.realtimeRuntime");
+  return failed;
 }
 
 Launch::Launch(const Plan& plan, int cgroup) : plan_(plan) {

@@ -29,6 +29,12 @@ std::string step_of(const StateDirectory& directory, int32_t index) {
   return line;
 }
 
+// Those whose failure means something of its own.
+launch::OpCode code_of(const std::string& step) {
+  if (step.starts_with("exec ")) return launch::OpCode::exec;
+  return step == "set the scheduler" ? launch::OpCode::scheduler : launch::OpCode::none;
+}
+
 // Until its program runs: then the socket closes.
 void follow(const StateDirectory& directory, int channel, const ContainerRecord& record,
             const ContainerSpec& spec) {
@@ -40,9 +46,7 @@ void follow(const StateDirectory& directory, int channel, const ContainerRecord&
     }
     if (message.report.phase != launch::Phase::failed) continue;
     std::string step = step_of(directory, message.report.op);
-    bool program = step.starts_with("exec ");
-    throw step_error(step, program ? launch::OpCode::exec : launch::OpCode::none,
-                     message.report.error);
+    throw step_error(step, code_of(step), message.report.error);
   }
 }
 
@@ -144,6 +148,7 @@ std::vector<std::string> delete_container(const std::string& root, const std::st
     process->send_signal(SIGKILL);
     record.group.signal_all(SIGKILL);
     if (record.group.is_frozen()) record.group.set_frozen(Freeze::thawed);
+    record.group.leave_frozen_groups(record.pid);
     await_end(*process);
   }
   // Without a pid namespace of its own its first process leaves others behind.

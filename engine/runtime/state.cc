@@ -65,10 +65,13 @@ void check_id(const std::string& id) {
   auto allowed = [](unsigned char c) {
     return std::isalnum(c) != 0 || c == '_' || c == '+' || c == '-' || c == '.';
   };
-  if (id.empty() || id.starts_with('.') || id.size() > 255 ||
-      !std::all_of(id.begin(), id.end(), allowed))
-    throw Error(fmt::format("invalid container id \"{}\"", id))
-        .hint("letters, digits and _+-. make an id, which does not begin with a dot");
+  constexpr const char* kCure = "letters, digits and _+-. make an ID, which begins with no dot";
+  auto bad = std::find_if_not(id.begin(), id.end(), allowed);
+  if (bad != id.end())
+    throw Error(fmt::format("invalid character '{}' in the container ID \"{}\"", *bad, id))
+        .hint(kCure);
+  if (id.empty() || id.starts_with('.') || id.size() > 255)
+    throw Error(fmt::format("invalid container ID \"{}\"", id)).hint(kCure);
 }
 
 StateDirectory StateDirectory::make(const std::string& root, const std::string& id) {

@@ -71,7 +71,8 @@ TEST_F(LifeTest, ErrorsSayWhatFailed) {
   auto line = json::parse(read_file(directory / "log")).as_object();
   EXPECT_EQ(line.at("level").as_string(), "error");
   EXPECT_TRUE(line.contains("time") && line.contains("msg"));
-  EXPECT_TRUE(contains(command({"run", "../c"}).output, "invalid container id"));
+  EXPECT_TRUE(
+      contains(command({"run", "../c"}).output, "invalid character '/' in the container ID"));
   EXPECT_TRUE(contains(command({"--systemd-cgroup", "list"}).output, "not supported"));
 }
 
@@ -107,6 +108,44 @@ TEST_F(LifeTest, Exec) {
   EXPECT_EQ(command({"kill", "--all", "c1", "KILL"}).code, 0);
   await_status("c1", "stopped");
   EXPECT_TRUE(contains(command({"exec", "c1", "true"}).output, "is stopped"));
+}
+
+// A frozen process of cgroup v1 does not die, and who froze it may have others there.
+TEST_F(LifeTest, DeleteTakesItOutOfAFreezerOfOthers) {
+  std::string freezer = "/sys/fs/cgroup/freezer/pcompose-test-" + std::to_string(::getpid());
+  if (::access("/sys/fs/cgroup/freezer/tasks", W_OK) != 0) GTEST_SKIP() << "no freezer of v1";
+  set_args({"sleep", "100"});
+  write_config();
+  ASSERT_EQ(command({"run", "-d", "c1"}).code, 0);
+  std::filesystem::create_directory(freezer);
+  auto write = [&](const std::string& file, const std::string& text) {
+    write_all(open_file(freezer + file, O_WRONLY).get(), text);
+  };
+  write("/cgroup.procs", std::to_string(state("c1").at("pid").as_int64()));
+  write("/freezer.state", "FROZEN");
+  auto removed = command({"delete", "--force", "c1"});
+  EXPECT_EQ(removed.code, 0) << removed.output;
+  EXPECT_EQ(read_file(freezer + "/cgroup.procs"), "");
+  EXPECT_EQ(read_file(freezer + "/freezer.state"), "FROZEN\n");
+  EXPECT_EQ(::rmdir(freezer.c_str()), 0);
+}
+
+TEST_F(LifeTest, ExecEntersAGroupBeneathTheContainers) {
+  set_args({"sleep", "100"});
+  linux_part()["resources"].as_object()["pids"] = {{"limit", 20}};
+  write_config();
+  ASSERT_EQ(command({"run", "-d", "c1"}).code, 0);
+  std::string pids = "/sys/fs/cgroup/pids/pcompose-runtime/c1/below";
+  bool v1 = ::access("/sys/fs/cgroup/pids", F_OK) == 0;
+  if (!v1) pids = "/sys/fs/cgroup/pcompose-runtime/c1/below";
+  std::filesystem::create_directory(pids);
+  auto inside = command({"exec", "--cgroup", "below", "c1", "cat", "/proc/self/cgroup"});
+  EXPECT_EQ(inside.code, 0) << inside.output;
+  EXPECT_TRUE(contains(inside.output, "/below")) << inside.output;
+  EXPECT_TRUE(contains(command({"exec", "--cgroup", "below/../..", "c1", "true"}).output,
+                       "`..` components are not allowed"));
+  EXPECT_TRUE(contains(command({"exec", "--cgroup", "nosuch", "c1", "true"}).output,
+                       "the container has no such group"));
 }
 
 TEST_F(LifeTest, ACreatedContainerIsNotEntered) {

@@ -238,5 +238,20 @@ TEST_F(ProcessTest, CgroupLimitsAreInTheFiles) {
   EXPECT_EQ(file("memory", "memory.limit_in_bytes", "memory.max"), "67108864\n");
 }
 
+// On v1 a group has a share of it only where ours above it has.
+TEST_F(ProcessTest, RealTimeIsLentByTheGroupAbove) {
+  if (::access("/sys/fs/cgroup/cpu/cpu.rt_runtime_us", W_OK) != 0)
+    GTEST_SKIP() << "no groups of real-time processes";
+  process()["scheduler"] = {{"policy", "SCHED_FIFO"}, {"priority", 10}};
+  linux_part()["resources"].as_object()["cpu"] = {{"realtimeRuntime", 1000},
+                                                  {"realtimePeriod", 100000}};
+  // Fields 40 and 41 of proc_pid_stat(5): priority and policy.
+  EXPECT_EQ(run("set -- $(cat /proc/$$/stat); shift 39; echo $1 $2").output, "10 1\n");
+  linux_part()["resources"].as_object()["cpu"] = {{"shares", 512}};
+  auto refused = run("true");
+  EXPECT_EQ(refused.code, 1);
+  EXPECT_TRUE(contains(refused.output, "linux.resources.cpu.realtimeRuntime")) << refused.output;
+}
+
 }  // namespace
 }  // namespace pcompose::engine::runtime

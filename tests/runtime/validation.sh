@@ -5,6 +5,11 @@
 # ones want a newer go). A program passes that exits with 0. Fails where one passes under crun and not under ours, and
 # prints all that differ. Needs root and crun; takes some minutes. Where the v2 tree of a hybrid host has controllers
 # crun refuses to work: both run in a mount namespace without that tree.
+#
+# On a hybrid host with Linux 6.18 and crun 1.8.1, in one run: ours 53 of 58 programs, 4331 checks ok and 21 not; crun 52
+# of 58, 4032 and 17. Neither passes linux_cgroups_blkio, _hugetlb and _network (that kernel has neither weights of blkio
+# nor the other two on v1), linux_process_apparmor_profile (no AppArmor) and process_capabilities_fail (wants an error
+# where the spec has a warning by now); crun does not pass process_capabilities.
 set -euo pipefail
 here=$(dirname "$(readlink -f "$0")")
 cd "${1:?SOURCE is missing}"
