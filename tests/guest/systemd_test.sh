@@ -3,7 +3,7 @@
 # root and of an ordinary user end in its group, and nothing of it belongs to the login that it was started from. And
 # `pcompose systemd`: a project as a service that is ready when its containers are healthy.
 set -eu
-bin=${1:?}/bin
+bin=$(readlink -f "${1:?}")/bin
 work=$(mktemp -d)
 export PCOMPOSE_ROOT=$work/root
 # Of a user started by systemd-run: there is no session that would set it.
