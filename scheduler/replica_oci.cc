@@ -37,6 +37,13 @@ std::string last_words(const std::string& log) {
   }
 }
 
+// A program that is not there or cannot be executed has codes of its own (docker run, "Exit
+// status"); the rest are the runtime's business.
+int exit_code_of(const std::optional<ExitStatus>& status) {
+  int code = status ? status->code() : 1;
+  return code == 126 || code == 127 ? code : 1;
+}
+
 pid_t pid_in(const std::string& file) {
   std::string text = read_file(file);
   pid_t pid = 0;
@@ -75,7 +82,7 @@ Task<> Replica::call_runtime(engine::Process call, const engine::ContainerSpec* 
   co_await running->ended.wait();
   if (running->status && running->status->code() == 0) co_return;
   throw Error(fmt::format("{}: {}", service_.runtime, last_words(oci_log())))
-      .exit_code(running->status ? running->status->code() : 1);
+      .exit_code(exit_code_of(running->status));
 }
 
 Task<> Replica::forget_container() {

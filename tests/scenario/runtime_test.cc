@@ -1,6 +1,7 @@
 // runtime: containers by an OCI runtime of others.
 #include <fcntl.h>
 #include <filesystem>
+#include <fstream>
 #include <pty.h>
 #include <sys/mount.h>
 #include <unistd.h>
@@ -99,6 +100,59 @@ TEST_F(RuntimeTest, HealthRestartsAndASupervisorsDeath) {
   expect(0, {"kill", "-s", "USR1", "w"});
   ASSERT_TRUE(eventually([&] { return state("w") == "running"; }));
   expect(0, {"down"});
+}
+
+// It is the runtime that runs them: they stand in the bundle's config.json.
+TEST_F(RuntimeTest, HooksOfCdiDevices) {
+  std::filesystem::create_directories("/run/cdi");
+  std::ofstream("/run/cdi/toys.json") << R"({"cdiVersion": "0.6.0", "kind": "example.com/toy",
+    "devices": [
+      {"name": "hooked", "containerEdits": {
+        "env": ["TOY=hooked"],
+        "deviceNodes": [{"path": "/dev/toy", "hostPath": "/dev/net/tun", "permissions": "r"}],
+        "hooks": [
+          {"hookName": "createRuntime", "path": "/run/cdi/hook", "args": ["hook", "made"]},
+          {"hookName": "createContainer", "path": "/run/cdi/hook", "args": ["hook", "inside"]},
+          {"hookName": "startContainer", "path": "/bin/touch", "args": ["touch", "/from-within"]},
+          {"hookName": "poststart", "path": "/run/cdi/hook", "args": ["hook", "runs"]},
+          {"hookName": "poststop", "path": "/run/cdi/hook", "args": ["hook", "ended"]}]}},
+      {"name": "failing", "containerEdits": {
+        "hooks": [{"hookName": "createRuntime", "path": "/run/cdi/hook", "args": ["hook", "fail"]}]}}]})";
+  std::ofstream("/run/cdi/hook") << R"(#!/usr/bin/python3
+import json, os, sys
+state = json.load(sys.stdin)
+if sys.argv[1] == "fail": sys.exit("no such toy")
+config = json.load(open(state["bundle"] + "/config.json"))
+names = sorted(config["hooks"])
+with open("/run/cdi/" + sys.argv[1], "w") as out:
+    out.write(state["status"] + " " + ",".join(names))
+)";
+  std::filesystem::permissions("/run/cdi/hook", std::filesystem::perms(0755));
+  constexpr const char* kNames = "createContainer,createRuntime,poststart,poststop,startContainer";
+  auto said = [&](const char* hook, const std::string& status) {
+    std::string path = std::string("/run/cdi/") + hook;
+    return (std::filesystem::exists(path) ? read_file(path) : "") == status + " " + kNames;
+  };
+  auto file = [](const std::string& device) {
+    return "services:\n  w: {image: busybox, runtime: crun, command: sleep 1000, "
+           "stop_grace_period: 0s, devices: [example.com/toy=" +
+           device + "]}\n";
+  };
+  compose(file("hooked"));
+  expect(0, {"up", "-d"});
+  EXPECT_EQ(in("tr '\\0' '\\n' < /proc/1/environ | grep TOY; ls /from-within; test -c /dev/toy && "
+               "echo node"),
+            "TOY=hooked\n/from-within\nnode\n");
+  EXPECT_TRUE(said("made", "created"));  // in the words of crun
+  EXPECT_TRUE(said("inside", "created"));
+  EXPECT_TRUE(said("runs", "running"));
+  expect(0, {"stop", "-t", "0"});
+  EXPECT_TRUE(eventually([&] { return said("ended", "stopped"); }));
+  expect(0, {"down"});
+  compose(file("failing"));
+  std::string err = expect(1, {"up", "-d"}).err;
+  EXPECT_NE(err.find("hook `/run/cdi/hook` (exit code: 1)"), std::string::npos) << err;
+  std::filesystem::remove_all("/run/cdi");
 }
 
 TEST_F(RuntimeTest, WhatCannotBeIsSaid) {
