@@ -31,12 +31,13 @@ size_t entries(const std::string& path) {
 }
 
 // Their common parent may be there already, and goes with the last of them.
-size_t groups_in(const std::string& parent) {
+size_t groups_in(const std::string& parent, const std::string& name) {
   std::error_code error;
   fs::directory_iterator all(parent, error);
-  return error ? 0 : static_cast<size_t>(std::count_if(begin(all), end(all), [](const auto& entry) {
-    return entry.is_directory();
-  }));
+  auto counts = [&](const fs::directory_entry& entry) {
+    return entry.is_directory() && (name.empty() || entry.path().filename() == name);
+  };
+  return error ? 0 : static_cast<size_t>(std::count_if(begin(all), end(all), counts));
 }
 
 void make_root(const std::string& root) {
@@ -127,11 +128,16 @@ void BundleTest::await_status(const std::string& id, const std::string& status) 
   FAIL() << id << " does not become " << status;
 }
 
+void BundleTest::count_groups_of(const std::string& id) {
+  counted_ = id;
+  before_ = leftovers();
+}
+
 Leftovers BundleTest::leftovers() const {
   Leftovers all;
   all.mounts = lines_of(read_file("/proc/self/mountinfo"));
   for (const auto& hierarchy : fs::directory_iterator("/sys/fs/cgroup"))
-    all.groups += groups_in(hierarchy.path().string() + "/pcompose-runtime");
+    all.groups += groups_in(hierarchy.path().string() + "/pcompose-runtime", counted_);
   all.descriptors = entries("/proc/self/fd");
   std::error_code error;
   for (const auto& entry : fs::directory_iterator(directory / "state", error))

@@ -49,12 +49,15 @@ class BundleTest : public testing::Test {
   json::object& linux_part() { return config.at("linux").as_object(); }
   json::array& mounts() { return config.at("mounts").as_array(); }
   [[nodiscard]] Leftovers leftovers() const;
+  // From here on the census leaves out groups of other names: those of tests beside this one.
+  void count_groups_of(const std::string& id);
 
   fixture::TemporaryDirectory directory{"/tmp"};
   json::object config;
 
  private:
   Leftovers before_;
+  std::string counted_;  // "" is all
 };
 
 }  // namespace pcompose::engine::runtime
