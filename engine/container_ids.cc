@@ -6,6 +6,7 @@
 #include <sstream>
 #include <sys/fsuid.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -13,12 +14,16 @@
 
 #include "base/error.h"
 #include "engine/plan_parts.h"
+#include "engine/rootless/id_maps.h"
 
 namespace pcompose::engine {
 namespace {
 
-std::vector<IdMapping> read_map(const std::string& path) {
-  std::istringstream text(read_file(path));
+constexpr uint32_t kNobody = 65534;
+constexpr const char* kIdsFile = "/ids";
+
+std::vector<IdMapping> read_map(const std::string& content) {
+  std::istringstream text(content);
   std::vector<IdMapping> out;
   for (IdMapping m; text >> m.container_id >> m.host_id >> m.size;) out.push_back(m);
   return out;
@@ -32,6 +37,15 @@ std::optional<uint32_t> id_outside(const std::vector<IdMapping>& mappings, uint3
       return m.host_id + (inside - m.container_id);
   }
   return std::nullopt;
+}
+
+uint32_t id_inside(const std::vector<IdMapping>& mappings, uint32_t outside) {
+  if (mappings.empty()) return outside;
+  for (const IdMapping& m : mappings) {
+    if (outside >= m.host_id && outside - m.host_id < m.size)
+      return m.container_id + (outside - m.host_id);
+  }
+  return kNobody;
 }
 
 std::vector<IdMapping> whole_range(IdRange range) {
@@ -72,8 +86,28 @@ void make_files_as(uint32_t uid, uint32_t gid) {
 }
 
 ContainerIds ids_of_process(pid_t pid) {
-  return {read_map(fmt::format("/proc/{}/uid_map", pid)),
-          read_map(fmt::format("/proc/{}/gid_map", pid))};
+  struct stat ours{}, theirs{};
+  std::string space = fmt::format("/proc/{}/ns/user", pid);
+  if (::stat("/proc/self/ns/user", &ours) != 0 || ::stat(space.c_str(), &theirs) != 0)
+    throw Error::from_errno("look at " + space);
+  // Its map would tell of the namespace above ours.
+  if (ours.st_ino == theirs.st_ino) return {};
+  return {read_map(read_file(fmt::format("/proc/{}/uid_map", pid))),
+          read_map(read_file(fmt::format("/proc/{}/gid_map", pid)))};
+}
+
+ContainerIds read_ids(const std::string& state) {
+  std::string path = state + kIdsFile;
+  if (::access(path.c_str(), F_OK) != 0) return {};
+  std::string text = read_file(path);
+  size_t users = text.find("\n\n");
+  if (users == std::string::npos) throw Error(path + " holds no two maps");
+  return {read_map(text.substr(0, users)), read_map(text.substr(users))};
+}
+
+void write_ids(const std::string& state, const ContainerIds& ids) {
+  replace_file(state + kIdsFile, rootless::map_text(ids.uids) + "\n" + rootless::map_text(ids.gids),
+               0600);
 }
 
 }  // namespace pcompose::engine

@@ -25,6 +25,9 @@ struct ContainerIds {
 
 // nullopt where the container does not have the id.
 std::optional<uint32_t> id_outside(const std::vector<IdMapping>& mappings, uint32_t inside);
+// The other way: nobody (65534) where the container has no such id, as the kernel shows it
+// (user_namespaces(7), "Unmapped user and group IDs"). Without mappings it is the id itself.
+uint32_t id_inside(const std::vector<IdMapping>& mappings, uint32_t outside);
 
 // The map of one range, from 0 on.
 std::vector<IdMapping> whole_range(IdRange range);
@@ -43,7 +46,13 @@ void show_through(int tree, int user_namespace);
 // that is shown through a map only who is in the map can. 0 changes nothing. Throws Error.
 void make_files_as(uint32_t uid, uint32_t gid);
 
-// The map of a running process, in our own ids. Throws Error.
+// The map of a running process, in our own ids; empty where it lives in our user namespace. Throws
+// Error.
 ContainerIds ids_of_process(pid_t pid);
+
+// The ids that the files of a container belong to on the disk, in its directory `state`: where they
+// are a copy of its image with other owners. Empty where nothing was written. Throw Error.
+ContainerIds read_ids(const std::string& state);
+void write_ids(const std::string& state, const ContainerIds& ids);
 
 }  // namespace pcompose::engine

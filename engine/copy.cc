@@ -66,6 +66,7 @@ CopyRequest request_of(const CopySource& source) {
   out.name = source.name;
   out.as = source.as;
   out.one_file_system = source.one_file_system;
+  out.ids = source.ids;
   return out;
 }
 
@@ -74,8 +75,7 @@ CopyRequest request_of(const CopyTarget& target) {
   out.keep_owners = target.owners == Owners::keep;
   out.uid = target.uid;
   out.gid = target.gid;
-  out.root_uid = target.root_uid;
-  out.root_gid = target.root_gid;
+  out.ids = target.ids;
   return out;
 }
 

@@ -5,6 +5,7 @@
 
 #include "base/fd.h"
 #include "base/roots.h"
+#include "engine/container_ids.h"
 
 namespace pcompose::engine {
 
@@ -15,12 +16,13 @@ struct CopySource {
   Fd directory;
   std::string name, as;
   bool one_file_system = false;
+  ContainerIds ids;  // whose files they are: the tar has the container's ids
 };
 struct CopyTarget {
   Fd directory;
   Owners owners = Owners::given;
   uint32_t uid = 0, gid = 0;
-  uint32_t root_uid = 0, root_gid = 0;  // who its root is for us; all ids are counted from there
+  ContainerIds ids;  // whose files they become: all ids are the container's
 };
 
 // Each blocks, and throws the worker's Error.

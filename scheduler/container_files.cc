@@ -74,11 +74,20 @@ Fd open_layers(const Roots& roots, const ContainerRow& row) {
                                       state + "/work");
 }
 
+Fd open_running(const ContainerRow& row) {
+  Fd root = open_file("/proc/" + std::to_string(row.pid) + "/root", O_PATH | O_DIRECTORY);
+  // The pid may have become another's before it was opened, and not after.
+  if (process_start_time(row.pid) != row.pid_start)
+    throw Error("container " + row.name + " has just ended").hint("try again");
+  return root;
+}
+
 }  // namespace
 
 bool needs_namespaces(const Roots& roots, const ContainerRow& row) {
   if (!roots.rootless || ::geteuid() == 0) return false;
   std::string state = roots.state + "/containers/" + row.id;
+  if (!engine::read_ids(state).empty()) return true;  // its files have owners that only exist there
   auto choice = engine::read_storage(state);
   if (choice && choice->storage == engine::Storage::copy) return false;
   bool served = choice && choice->storage == engine::Storage::fuse_overlayfs;
@@ -87,17 +96,13 @@ bool needs_namespaces(const Roots& roots, const ContainerRow& row) {
 
 CopySide CopySide::container(const Roots& roots, const ContainerRow& row, std::string path) {
   bool runs = row.status == Status::running || row.status == Status::paused;
-  if (!runs) return {open_layers(roots, row), std::move(path), true};
-  Fd root = open_file("/proc/" + std::to_string(row.pid) + "/root", O_PATH | O_DIRECTORY);
-  // The pid may have become another's before it was opened, and not after.
-  if (process_start_time(row.pid) != row.pid_start)
-    throw Error("container " + row.name + " has just ended").hint("try again");
-  CopySide out{std::move(root), std::move(path), true};
-  if (roots.rootless) return out;  // what copies is in the namespace already
-  auto ids = engine::ids_of_process(row.pid);
-  out.root_user_.uid = engine::id_outside(ids.uids, 0).value_or(0);
-  out.root_user_.gid = engine::id_outside(ids.gids, 0).value_or(0);
-  engine::make_files_as(out.root_user_.uid, out.root_user_.gid);
+  // Where they are copies with other owners; as root the layers have the image's own.
+  auto ids = engine::read_ids(roots.state + "/containers/" + row.id);
+  CopySide out{runs ? open_running(row) : open_layers(roots, row), std::move(path), true};
+  if (runs && !roots.rootless) ids = engine::ids_of_process(row.pid);
+  engine::make_files_as(engine::id_outside(ids.uids, 0).value_or(0),
+                        engine::id_outside(ids.gids, 0).value_or(0));
+  out.ids_ = std::move(ids);
   return out;
 }
 
@@ -131,11 +136,11 @@ class Copier {
     Split parts = split(path);
     if (side.means_content() || parts.name.empty()) {
       if (!is_directory(found)) throw Error(side.path_, ENOTDIR);
-      return {existing(side, path, O_RDONLY | O_DIRECTORY), "", "", false};
+      return {existing(side, path, O_RDONLY | O_DIRECTORY), "", "", false, side.ids_};
     }
     // A link that was followed keeps the name that was asked for.
     return {existing(side, parts.parent, O_RDONLY | O_DIRECTORY), parts.name,
-            split(side.path_).name, false};
+            split(side.path_).name, false, side.ids_};
   }
 
   static Fd existing(const CopySide& side, const std::string& path, int flags) {
@@ -165,12 +170,11 @@ class Copier {
   }
 
   static engine::CopyTarget owned(const CopySide& side, Fd directory, KeepOwners keep) {
-    engine::CopyTarget out{std::move(directory)};
+    engine::CopyTarget out;
+    out.directory = std::move(directory);
     if (keep == KeepOwners::yes) out.owners = engine::Owners::keep;
     if (side.in_container_) {
-      // Where it has a user namespace of its own, its root is another of ours.
-      out.root_uid = side.root_user_.uid;
-      out.root_gid = side.root_user_.gid;
+      out.ids = side.ids_;
       return out;
     }
     if (Roots::from_environment().rootless) return out;

@@ -10,14 +10,14 @@
 
 #include "base/fd.h"
 #include "base/roots.h"
-#include "engine/spec.h"
+#include "engine/container_ids.h"
 #include "scheduler/state_store.h"
 
 namespace pcompose::scheduler {
 
-// An ordinary user reaches the files of a container that does not run, or that fuse-overlayfs
-// serves, inside its namespaces only: the command has to be run there (scheduler/namespaces.h).
-// Throws Error.
+// An ordinary user reaches the files of a container that does not run, that fuse-overlayfs serves
+// or that has users of its own inside its namespaces only: the command has to be run there
+// (scheduler/namespaces.h). Throws Error.
 bool needs_namespaces(const Roots& roots, const ContainerRow& row);
 
 enum class FollowLink { no, yes };
@@ -44,7 +44,7 @@ class CopySide {
   Fd root_;  // nothing: the host's, from our working directory
   std::string path_;
   bool in_container_;
-  engine::User root_user_;  // who the container's root is for us
+  engine::ContainerIds ids_;  // of a container with a user namespace of its own
 };
 
 // Copies by the rules of `docker cp`: a source goes into a target that is a directory, and is

@@ -132,6 +132,7 @@ Task<> Replica::copy_root() {
         .at(service_.origin("storage_opt"));
   }
   try {
+    if (!ids_.empty()) engine::write_ids(state_directory(), ids_);
     LoopThread thread("copy");
     co_await thread.run([&] { copy_image(state_directory(), kCopy, spec_.root, ids_); });
   } catch (Error& e) {

@@ -1,6 +1,9 @@
 #include "engine/images/copy_jobs.h"
 
 #include <unistd.h>
+#include <utility>
+
+#include <fmt/format.h>
 
 #include "base/error.h"
 #include "engine/images/layer_writer.h"
@@ -9,8 +12,23 @@
 
 namespace pcompose::engine {
 
+namespace {
+
+int64_t owner_outside(const std::vector<IdMapping>& map, int64_t id, const char* what,
+                      const std::string& path) {
+  if (map.empty()) return id;
+  if (std::in_range<uint32_t>(id)) {
+    if (auto outside = id_outside(map, static_cast<uint32_t>(id))) return *outside;
+  }
+  throw Error(fmt::format("{} belongs to {} {}, whom the container does not have", path, what, id))
+      .hint("leave --archive out, or ask for more ids: userns_mode: auto:size=65536");
+}
+
+}  // namespace
+
 void copy_out(const CopyRequest& request, Fd directory, Fd stream) {
-  auto tar = tar_of_part(std::move(directory), {request.name, request.as, request.one_file_system});
+  auto tar = tar_of_part(std::move(directory),
+                         {request.name, request.as, request.one_file_system, request.ids});
   for (auto piece = tar->next(); !piece.empty(); piece = tar->next())
     write_all(stream.get(), piece);
 }
@@ -27,8 +45,8 @@ void copy_in(const CopyRequest& request, Fd directory, Fd stream) {
       entry.uid = request.uid;
       entry.gid = request.gid;
     }
-    entry.uid += request.root_uid;
-    entry.gid += request.root_gid;
+    entry.uid = owner_outside(request.ids.uids, entry.uid, "user", entry.path);
+    entry.gid = owner_outside(request.ids.gids, entry.gid, "group", entry.path);
     writer.add(entry, [&reader](TarData& piece) { return reader.data(piece); });
   }
   writer.finish();

@@ -4,6 +4,7 @@
 #include <string>
 
 #include "base/fd.h"
+#include "engine/container_ids.h"
 
 namespace pcompose::engine {
 
@@ -12,8 +13,8 @@ struct CopyRequest {
   std::string name, as;  // TreePart
   bool one_file_system = false;
   bool keep_owners = false;
-  uint32_t uid = 0, gid = 0;            // of all that is made, where they are not kept
-  uint32_t root_uid = 0, root_gid = 0;  // added to all ids
+  uint32_t uid = 0, gid = 0;  // of all that is made, where they are not kept
+  ContainerIds ids;           // between those of the tar and those of the files
 };
 std::string write_copy_request(const CopyRequest& request);
 CopyRequest read_copy_request(const std::string& text);

@@ -3,6 +3,23 @@
 #include "engine/images/copy_jobs.h"
 
 namespace pcompose::engine {
+namespace {
+
+json::array map_json(const std::vector<IdMapping>& map) {
+  json::array out;
+  for (const IdMapping& m : map) out.push_back({m.container_id, m.host_id, m.size});
+  return out;
+}
+
+std::vector<IdMapping> map_of(const json::value& value) {
+  std::vector<IdMapping> out;
+  for (const json::value& m : value.as_array())
+    out.push_back({m.at(0).to_number<uint32_t>(), m.at(1).to_number<uint32_t>(),
+                   m.at(2).to_number<uint32_t>()});
+  return out;
+}
+
+}  // namespace
 
 std::string write_copy_request(const CopyRequest& request) {
   return json::serialize(json::object{{"name", request.name},
@@ -11,8 +28,8 @@ std::string write_copy_request(const CopyRequest& request) {
                                       {"keep_owners", request.keep_owners},
                                       {"uid", request.uid},
                                       {"gid", request.gid},
-                                      {"root_uid", request.root_uid},
-                                      {"root_gid", request.root_gid}});
+                                      {"uids", map_json(request.ids.uids)},
+                                      {"gids", map_json(request.ids.gids)}});
 }
 
 CopyRequest read_copy_request(const std::string& text) {
@@ -25,8 +42,7 @@ CopyRequest read_copy_request(const std::string& text) {
   out.keep_owners = o.at("keep_owners").as_bool();
   out.uid = o.at("uid").to_number<uint32_t>();
   out.gid = o.at("gid").to_number<uint32_t>();
-  out.root_uid = o.at("root_uid").to_number<uint32_t>();
-  out.root_gid = o.at("root_gid").to_number<uint32_t>();
+  out.ids = {map_of(o.at("uids")), map_of(o.at("gids"))};
   return out;
 }
 

@@ -124,7 +124,8 @@ std::string pack(Fd stream, const Fd& /*report*/) {
 std::string unpack(Fd stream, const Fd& /*report*/) {
   CopyRequest request = read_copy_request(read_all(Fd(kRequestFd).get(), kMaxReportBytes));
   Fd directory(kSecondFd);
-  make_files_as(request.root_uid, request.root_gid);
+  make_files_as(id_outside(request.ids.uids, 0).value_or(0),
+                id_outside(request.ids.gids, 0).value_or(0));
   confine({{directory.get()}, {}, Network::none});
   copy_in(request, std::move(directory), std::move(stream));
   return report_done();

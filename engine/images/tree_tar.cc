@@ -130,6 +130,8 @@ void TreeTar::begin(const std::string& path) {
   if (::fstatat(parent.get(), name.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0)
     throw Error::from_errno("stat " + path);
   if (S_ISSOCK(status.st_mode)) return;
+  status.st_uid = id_inside(part_.ids.uids, status.st_uid);
+  status.st_gid = id_inside(part_.ids.gids, status.st_gid);
   std::unique_ptr<archive_entry, Free> entry(::archive_entry_new());
   ::archive_entry_copy_stat(entry.get(), &status);
   ::archive_entry_copy_pathname(entry.get(), shown(path).c_str());

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "base/fd.h"
+#include "engine/container_ids.h"
 #include "engine/images/stream.h"
 
 namespace pcompose::engine {
@@ -19,6 +20,7 @@ struct TreePart {
   std::string name;              // a name in the directory; "" is all that is in it
   std::string as;                // instead of `name`; "" with an empty name only
   bool one_file_system = false;  // what is mounted beneath is an empty directory
+  ContainerIds ids;              // the tar has those inside; empty: the files' own
 };
 // As tar_of_tree().
 std::unique_ptr<ByteStream> tar_of_part(Fd directory, TreePart part);

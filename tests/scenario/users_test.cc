@@ -125,7 +125,7 @@ TEST_F(UsersTest, FilesKeepTheirOwnersAcrossRestartRecreateAndCp) {
   write("in.txt", "hello");
   expect(0, {"cp", "in.txt", "a:/in.txt"});
   EXPECT_EQ(in("a", "cat /in.txt"), "hello");
-  if (!fixture::is_rootless()) EXPECT_EQ(in("a", "stat -c %u:%g /in.txt"), "0:0\n");
+  EXPECT_EQ(in("a", "stat -c %u:%g /in.txt"), "0:0\n");
   expect(0, {"down"});
   expect(0, {"up", "-d"});
   EXPECT_EQ(in("a", "stat -c %u:%g /srv/new /srv/of-app"), "77:78\n77:78\n");
@@ -133,6 +133,60 @@ TEST_F(UsersTest, FilesKeepTheirOwnersAcrossRestartRecreateAndCp) {
   if (fixture::is_rootless()) return;
   EXPECT_EQ(expect(0, {"run", "--rm", "-T", "a", "stat", "-c", "%u:%g", "/srv/new"}).out,
             "77:78\n");
+}
+
+// "uid:gid" of an entry of a tar; its headers are those of ustar (pax(1)), or behind such.
+std::string owner_in(const std::string& tar, const std::string& name) {
+  auto number = [&](size_t at, size_t size) {
+    return std::stoul(tar.substr(at, size), nullptr, 8);
+  };
+  for (size_t at = 0; at + 512 <= tar.size() && tar[at] != '\0';) {
+    std::string path = tar.c_str() + at;
+    if (path == name || path == name + "/")
+      return std::to_string(number(at + 108, 8)) + ":" + std::to_string(number(at + 116, 8));
+    at += 512 + (number(at + 124, 12) + 511) / 512 * 512;
+  }
+  return "no " + name;
+}
+
+// What leaves a container has the ids of inside, and what comes in gets those that stand for them.
+TEST_F(UsersTest, ExportAndCpShowTheIdsOfInside) {
+  compose(R"(services:
+  w: {image: owned, command: sleep 1000, stop_grace_period: 0s, userns_mode: auto}
+)");
+  expect(0, {"up", "-d"});
+  in("w", "touch /top && chown 5:6 /top");
+  auto check = [&](const std::string& when) {
+    expect(0, {"export", "-o", file("w.tar"), "w"});
+    std::string tar = read_file(file("w.tar"));
+    EXPECT_EQ(owner_in(tar, "top"), "5:6") << when;
+    EXPECT_EQ(owner_in(tar, "srv/of-app"), "77:78") << when;
+    EXPECT_EQ(owner_in(tar, "bin"), "0:0") << when;
+    tar = expect(0, {"cp", "w:/srv", "-"}).out;
+    EXPECT_EQ(owner_in(tar, "srv/of-app"), "77:78") << when;
+    if (fixture::is_rootless()) return;
+    expect(0, {"cp", "-a", "w:/srv/of-app", file("copied")});
+    struct stat copied{};
+    ASSERT_EQ(::stat(file("copied").c_str(), &copied), 0);
+    EXPECT_EQ(copied.st_uid, 77U) << when;
+    EXPECT_EQ(copied.st_gid, 78U) << when;
+  };
+  check("running");
+  std::string tar = fixture::make_tar({{.path = "into", .content = "x", .uid = 9, .gid = 10}});
+  expect(0, {"cp", "-a", "-", "w:/srv"}, tar);
+  EXPECT_EQ(in("w", "stat -c %u:%g /srv/into"), "9:10\n");
+  expect(0, {"stop"});
+  check("stopped");
+  tar = fixture::make_tar({{.path = "later", .content = "x", .uid = 9, .gid = 10}});
+  expect(0, {"cp", "-a", "-", "w:/srv"}, tar);
+  expect(0, {"start"});
+  EXPECT_EQ(in("w", "stat -c %u:%g /srv/later"), "9:10\n");
+  tar = fixture::make_tar({{.path = "alien", .content = "x", .uid = 3000000}});
+  Result refused = pcompose({"cp", "-a", "-", "w:/srv"}, tar);
+  EXPECT_NE(refused.code, 0);
+  EXPECT_NE(refused.err.find("alien belongs to user 3000000, whom the container does not have"),
+            std::string::npos)
+      << refused.err;
 }
 
 TEST_F(UsersTest, OutliveASupervisor) {
@@ -177,6 +231,11 @@ TEST_F(UsersTest, KeepIdIsForOrdinaryUsers) {
   ASSERT_EQ(::stat(file("here/mine").c_str(), &made), 0);
   EXPECT_EQ(made.st_uid, fixture::user_id());
   EXPECT_EQ(in("root", "id -u; stat -c %u /bin"), "0\n0\n");
+  for (const char* service : {"w", "root"}) {
+    std::string tar = expect(0, {"export", service}).out;
+    EXPECT_EQ(owner_in(tar, "srv/of-app"), "77:78") << service;
+    EXPECT_EQ(owner_in(tar, "bin"), "0:0") << service;
+  }
 }
 
 TEST_F(UsersTest, WhatCannotBeSaysWhereAndHow) {

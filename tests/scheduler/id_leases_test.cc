@@ -72,6 +72,14 @@ TEST(KeepId, MovesThoseBelowUpByOne) {
   EXPECT_EQ(text(70000, 10), "0 1 9\n70000 0 1\n") << "beyond the others";
 }
 
+TEST(ContainerIds, LeadBothWays) {
+  auto map = engine::keep_id(1000, 65537);
+  for (uint32_t id : {0U, 999U, 1000U, 1001U, 65000U})
+    EXPECT_EQ(engine::id_inside(map, engine::id_outside(map, id).value()), id);
+  EXPECT_EQ(engine::id_inside(engine::whole_range({200000, 100}), 5), 65534U) << "nobody's there";
+  EXPECT_EQ(engine::id_inside({}, 5), 5U);
+}
+
 TEST(FirstRange, IsThatOfTheName) {
   using engine::rootless::first_range;
   EXPECT_EQ(first_range("a:1:2\ncontainers:5:6\ncontainers:7:8\n", "containers")->first, 5U);
