@@ -119,6 +119,47 @@ TEST_F(ConfineTest, TheConsoleIsBoundToItsOwnPlace) {
   EXPECT_TRUE(S_ISREG(st.st_mode)) << "the terminal lies on it";
 }
 
+// CVE-2016-9962: who enters must not be looked into before it has become the container's own.
+TEST_F(ConfineTest, WhoEntersCannotBeTraced) {
+  fs::copy_file(PAYLOAD, directory / "rootfs/bin/payload");
+  config["root"].as_object()["readonly"] = false;
+  set_args({"sh", "-c", "payload spy 2000 > /tmp/seen"});
+  write_config();
+  ASSERT_EQ(command({"run", "-d", "c1"}).code, 0);
+  for (int i = 0; i < 60 && state("c1").at("status").as_string() == "running"; ++i)
+    command({"exec", "c1", "true"});
+  await_status("c1", "stopped");
+  EXPECT_EQ(read_file(directory / "rootfs/tmp/seen"), "saw nobody\n");
+}
+
+// TIOCSTI: characters pushed into the terminal that somebody calls us from would be their commands.
+TEST_F(ConfineTest, NothingIsPushedIntoTheCallersTerminal) {
+  fs::copy_file(PAYLOAD, directory / "rootfs/bin/payload");
+  Fd master(::posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC));
+  ASSERT_TRUE(master);
+  ASSERT_EQ(::grantpt(master.get()), 0);
+  ASSERT_EQ(::unlockpt(master.get()), 0);
+  Fd terminal(::open(::ptsname(master.get()), O_RDWR | O_NOCTTY | O_CLOEXEC));
+  auto from_the_terminal = [&](std::vector<std::string> words) {
+    Fd out = open_file(directory / "out", O_WRONLY | O_CREAT | O_TRUNC, 0600);
+    SpawnOptions options;
+    options.argv = {"/usr/bin/setsid", "--ctty", "--wait", RUNTIME, "--root", directory / "state"};
+    options.argv.insert(options.argv.end(), words.begin(), words.end());
+    options.environment = current_environment();
+    options.fds = {{terminal.get(), 0}, {out.get(), 1}, {out.get(), 2}};
+    options.directory = directory.path();
+    spawn(options).wait();
+    return read_file(directory / "out");
+  };
+  set_args({"payload", "tiocsti"});
+  write_config();
+  EXPECT_TRUE(contains(from_the_terminal({"run", "c"}), " not permitted"));
+  set_args({"sleep", "100"});
+  write_config();
+  ASSERT_EQ(command({"run", "-d", "c1"}).code, 0);
+  EXPECT_TRUE(contains(from_the_terminal({"exec", "c1", "payload", "tiocsti"}), " not permitted"));
+}
+
 TEST_F(ConfineTest, WritesToProcGoToTheKernels) {
   // CVE-2025-52881, CVE-2019-16884: what the container mounted at /proc gets none of our writes.
   fs::create_directories(directory / "fake/self");
