@@ -21,7 +21,8 @@
 namespace pcompose::scheduler {
 namespace {
 
-constexpr int kMostLinks = 40;  // path_resolution(7)
+constexpr const char* kCopied = "/root";  // of a container's directory: replica_root.cc
+constexpr int kMostLinks = 40;            // path_resolution(7)
 
 struct Split {
   std::string parent, name;  // name "" for "/", "." and ".."
@@ -52,7 +53,7 @@ std::string link_target(const Fd& link) {
 // meanwhile: what is written then may come too late for it.
 Fd open_layers(const Roots& roots, const ContainerRow& row) {
   std::string state = roots.state + "/containers/" + row.id;
-  std::string copied = state + "/root";
+  std::string copied = state + kCopied;
   if (std::filesystem::exists(copied)) return open_file(copied, O_PATH | O_DIRECTORY);
   Database db(roots.database());
   engine::ImageStore images(db, roots);
@@ -74,12 +75,27 @@ Fd open_layers(const Roots& roots, const ContainerRow& row) {
                                       state + "/work");
 }
 
-Fd open_running(const ContainerRow& row) {
-  Fd root = open_file("/proc/" + std::to_string(row.pid) + "/root", O_PATH | O_DIRECTORY);
-  // The pid may have become another's before it was opened, and not after.
+// Those of a copy of the image with other owners; the layers have the image's own.
+engine::ContainerIds ids_on_disk(const Roots& roots, const ContainerRow& row) {
+  std::string state = roots.state + "/containers/" + row.id;
+  return std::filesystem::exists(state + kCopied) ? engine::read_ids(state)
+                                                  : engine::ContainerIds();
+}
+
+struct Running {
+  Fd root;
+  engine::ContainerIds ids;
+};
+
+Running open_running(const Roots& roots, const ContainerRow& row) {
+  Running out;
+  out.root = open_file("/proc/" + std::to_string(row.pid) + "/root", O_PATH | O_DIRECTORY);
+  // Seen from an ordinary user's namespace a plain container has none.
+  out.ids = roots.rootless ? ids_on_disk(roots, row) : engine::ids_of_process(row.pid);
+  // The pid may have become another's before it was looked at, and not after.
   if (process_start_time(row.pid) != row.pid_start)
     throw Error("container " + row.name + " has just ended").hint("try again");
-  return root;
+  return out;
 }
 
 }  // namespace
@@ -87,7 +103,7 @@ Fd open_running(const ContainerRow& row) {
 bool needs_namespaces(const Roots& roots, const ContainerRow& row) {
   if (!roots.rootless || ::geteuid() == 0) return false;
   std::string state = roots.state + "/containers/" + row.id;
-  if (!engine::read_ids(state).empty()) return true;  // its files have owners that only exist there
+  if (!ids_on_disk(roots, row).empty()) return true;  // its files have owners that only exist there
   auto choice = engine::read_storage(state);
   if (choice && choice->storage == engine::Storage::copy) return false;
   bool served = choice && choice->storage == engine::Storage::fuse_overlayfs;
@@ -96,13 +112,12 @@ bool needs_namespaces(const Roots& roots, const ContainerRow& row) {
 
 CopySide CopySide::container(const Roots& roots, const ContainerRow& row, std::string path) {
   bool runs = row.status == Status::running || row.status == Status::paused;
-  // Where they are copies with other owners; as root the layers have the image's own.
-  auto ids = engine::read_ids(roots.state + "/containers/" + row.id);
-  CopySide out{runs ? open_running(row) : open_layers(roots, row), std::move(path), true};
-  if (runs && !roots.rootless) ids = engine::ids_of_process(row.pid);
-  engine::make_files_as(engine::id_outside(ids.uids, 0).value_or(0),
-                        engine::id_outside(ids.gids, 0).value_or(0));
-  out.ids_ = std::move(ids);
+  Running there =
+      runs ? open_running(roots, row) : Running{open_layers(roots, row), ids_on_disk(roots, row)};
+  CopySide out{std::move(there.root), std::move(path), true};
+  out.ids_ = std::move(there.ids);
+  engine::make_files_as(engine::id_outside(out.ids_.uids, 0).value_or(0),
+                        engine::id_outside(out.ids_.gids, 0).value_or(0));
   return out;
 }
 
