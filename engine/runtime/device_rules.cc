@@ -136,7 +136,12 @@ std::vector<DeviceRule> effective_rules(const Linux& linux) {
   rules.push_back(allow('c', std::nullopt, std::nullopt, "m"));  // nodes may be made, not opened
   rules.push_back(allow('b', std::nullopt, std::nullopt, "m"));
   for (const Device& d : linux.devices) {
-    if (d.type != 'p') rules.push_back(allow(d.type, d.major, d.minor));
+    // Where a rule of its own says how it may be used, that is all.
+    auto is_of_it = [&](const DeviceRule& r) {
+      return r.allow && r.type == d.type && r.major == d.major && r.minor == d.minor;
+    };
+    if (d.type != 'p' && std::ranges::none_of(linux.resources.devices, is_of_it))
+      rules.push_back(allow(d.type, d.major, d.minor));
   }
   return rules;
 }

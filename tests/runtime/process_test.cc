@@ -209,6 +209,15 @@ TEST_F(ProcessTest, DevicesAndTheirRules) {
       contains(run("busybox mknod /dev/k c 1 11 && head -c1 /dev/k").output, "not permitted"));
 }
 
+TEST_F(ProcessTest, ADeviceToReadIsNotWrittenTo) {
+  std::filesystem::permissions(directory.path(), std::filesystem::perms(0755));
+  linux_part()["devices"] = {{{"path", "/dev/tun"}, {"type", "c"}, {"major", 10}, {"minor", 200}}};
+  linux_part()["resources"].as_object()["devices"].as_array().push_back(
+      {{"allow", true}, {"type", "c"}, {"major", 10}, {"minor", 200}, {"access", "r"}});
+  EXPECT_TRUE(contains(run("(: < /dev/tun) && echo opened").output, "opened"));
+  EXPECT_TRUE(contains(run(": > /dev/tun").output, "not permitted"));
+}
+
 TEST_F(ProcessTest, ItsCgroupsAreTheRootItSees) {
   // Of a hierarchy it did not join it would see, and with a writable mount change, the host's.
   auto outcome = run("cat /proc/self/cgroup");

@@ -144,7 +144,16 @@ TEST(DeviceRules, DefaultsComeOnlyWhereAllIsDenied) {
   Linux linux;
   EXPECT_TRUE(effective_rules(linux).empty());
   linux.resources.devices = {{.allow = false}};
-  EXPECT_GT(effective_rules(linux).size(), 9U);
+  size_t defaults = effective_rules(linux).size();
+  EXPECT_GT(defaults, 9U);
+  linux.devices = {{.path = "/dev/k", .host_path = "", .type = 'c', .major = 1, .minor = 11}};
+  EXPECT_EQ(effective_rules(linux).size(), defaults + 1);
+  EXPECT_EQ(rule_text(effective_rules(linux).back()), "c 1:11 rwm");
+  // What a rule says of the device itself is not widened.
+  linux.resources.devices.push_back(
+      {.allow = true, .type = 'c', .major = 1, .minor = 11, .access = "r"});
+  EXPECT_EQ(effective_rules(linux).size(), defaults + 1);
+  EXPECT_NE(rule_text(effective_rules(linux).back()), "c 1:11 rwm");
 }
 
 TEST(Names, SignalsAndCapabilities) {
