@@ -91,8 +91,7 @@ void Replica::create() {
   save();
   // The row first: directories that no row knows would stay for ever.
   context_.store->flush();
-  for (const char* part : {"", "/upper", "/work"})
-    make_directories(state_directory() + part);
+  for (const char* part : {"", "/upper", "/work"}) make_directories(state_directory() + part);
   // The image decides who may enter its root; ours is 0700 above it.
   fs::permissions(state_directory() + "/upper", fs::perms(0755));
   limit_storage();

@@ -51,7 +51,8 @@ Fd new_tmpfs() {
   if (::syscall(SYS_fsconfig, fs.get(), launch::kFsConfigCreate, nullptr, nullptr, 0) != 0)
     throw Error::from_errno("make a tmpfs");
   Fd mount(static_cast<int>(::syscall(SYS_fsmount, fs.get(), 1U, 0U)));
-  if (!mount || ::syscall(SYS_move_mount, mount.get(), "", AT_FDCWD, "/", launch::kMoveFromEmptyPath) != 0)
+  if (!mount ||
+      ::syscall(SYS_move_mount, mount.get(), "", AT_FDCWD, "/", launch::kMoveFromEmptyPath) != 0)
     throw Error::from_errno("mount a tmpfs");
   return mount;
 }

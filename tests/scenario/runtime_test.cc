@@ -56,7 +56,9 @@ volumes: {data: {}}
   ASSERT_EQ(::openpty(&master, &slave, nullptr, nullptr, &size), 0);
   Fd ours(master), theirs(slave);
   Child client = spawn(
-      {.argv = {BIN "/pcompose", "exec", "w", "sh", "-c", "test -t 0 && stty size; read x; exit 5"},
+      // crun hands the terminal over before it has a size, and its program does not wait for one.
+      {.argv = {BIN "/pcompose", "exec", "w", "sh", "-c",
+                "test -t 0 && until stty size; do sleep 0.1; done; read x; exit 5"},
        .environment = current_environment(),
        .fds = {{slave, 0}, {slave, 1}, {slave, 2}},
        .session = Session::own,
