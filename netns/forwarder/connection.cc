@@ -8,8 +8,9 @@
 namespace pcompose::netns::forwarder {
 namespace {
 
-constexpr size_t kChunk = 65536;  // what a pipe holds
-constexpr int kBurst = 16;        // chunks of one turn
+// A pipe has room for as many pieces as it has pages; of a fast sender each is 32 KB.
+constexpr size_t kChunk = 1U << 20U;
+constexpr int kBurst = 16;  // chunks of one turn
 constexpr uint32_t kEvents = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET;
 
 }  // namespace

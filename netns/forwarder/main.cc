@@ -34,7 +34,7 @@ struct Served {
 
 class Control final : public Watcher {
  public:
-  explicit Control(EventLoop& loop) : loop_(loop) {}
+  Control(EventLoop& loop, PipePool& pipes) : loop_(loop), pipes_(pipes) {}
 
   // Answers to what is sent in a client's name come back to us; by family.
   struct Answers {
@@ -147,8 +147,8 @@ class Control final : public Watcher {
   }
 
   EventLoop& loop_;
+  PipePool& pipes_;
   Answers answers_;
-  PipePool pipes_;
   std::map<std::string, Served> served_;
 };
 
@@ -162,8 +162,9 @@ void raise_descriptor_limit() {
 
 int run() {
   raise_descriptor_limit();
+  PipePool pipes;  // outlives the connections, which the loop has
   EventLoop loop;
-  auto control = std::make_shared<Control>(loop);
+  auto control = std::make_shared<Control>(loop, pipes);
   control->find_answers();
   loop.watch(kControlFd, control, EPOLLIN);
   auto next_tick = std::chrono::steady_clock::now() + EventLoop::kTick;
