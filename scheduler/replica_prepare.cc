@@ -9,7 +9,6 @@
 
 #include "base/error.h"
 #include "base/process.h"
-#include "engine/mount_points.h"
 #include "engine/plan.h"
 #include "engine/rootless/adapt.h"
 #include "engine/rootless/own_ids.h"
@@ -64,7 +63,6 @@ engine::ContainerSpec Replica::describe() {
   make_directories(mountpoint);
   ContainerPaths paths{context_.images->links_directory(), state_directory(), run_directory(),
                        mountpoint};
-  engine::make_mount_points(context_.roots.state);
   engine::ContainerSpec spec = describe_container(service_, image_, row_.id, paths);
   spec.linux.network_namespace = network_.get();
   if (!shared_.hostname.empty()) spec.hostname = shared_.hostname;

@@ -15,6 +15,7 @@
 #include "engine/fuse_layers.h"
 #include "engine/layer_copy.h"
 #include "engine/merged_layers.h"
+#include "engine/mount_points.h"
 #include "engine/plan.h"
 #include "scheduler/replica.h"
 
@@ -119,6 +120,8 @@ Task<> Replica::on_root(std::function<Task<>()> launch) {
 // Each launch needs a root of its own: a mount goes with the child that had it.
 Task<> Replica::make_root() {
   if (storage_.storage == Storage::fuse_overlayfs) co_await serve_root();
+  // Each time: who cleans up caches may have been there since.
+  if (storage_.storage == Storage::overlay) engine::make_mount_points(context_.roots.state);
   if (storage_.storage != Storage::copy) co_return;
   std::string path = state_directory() + kCopy;
   if (!std::filesystem::exists(path)) co_await copy_root();

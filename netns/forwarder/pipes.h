@@ -21,7 +21,7 @@ struct Pipe {
 };
 
 // Idle connections, which are most, have none: a thousand cost two descriptors each and no buffer.
-// So many are large, which is a tenth faster; an ordinary user's shrink beyond 64 MB (pipe(7)),
+// So many are large, which is a twentieth faster; an ordinary user's shrink beyond 64 MB (pipe(7)),
 // which this keeps away from.
 class PipePool {
  public:

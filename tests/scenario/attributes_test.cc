@@ -420,6 +420,10 @@ TEST_F(AttributesTest, WhoWritesNothingHasNothing) {
       "644 0\nmine\n");
   EXPECT_TRUE(fs::is_empty(root() + "/cache/mount-points/etc/hosts"));
   EXPECT_EQ(read_file(own / "upper/etc/hosts"), "mine\n");
+  fs::remove_all(root() + "/cache/mount-points");
+  EXPECT_EQ(in("cat /etc/hostname | wc -l"), "1\n");
+  expect(0, {"restart"});
+  EXPECT_EQ(in("cat /etc/hostname | wc -l"), "1\n");
 }
 
 }  // namespace
