@@ -5,7 +5,9 @@
 namespace pcompose::scheduler {
 namespace {
 
-constexpr Duration kFirstEagerDelay = std::chrono::milliseconds(50);
+constexpr Duration kShortestPause = std::chrono::milliseconds(50);
+constexpr int kPauseOfWait = 8;     // so nobody waits more than an eighth longer than they must
+constexpr int kPauseOfRunTime = 5;  // so probing costs a sixth of a processor at most
 
 }  // namespace
 
@@ -48,15 +50,14 @@ void HealthMonitor::resume(Health health, int streak) {
 
 void HealthMonitor::set_eagerness(Eagerness eagerness, Instant now) {
   if (eagerness == Eagerness::eager && eagerness_ == Eagerness::none) {
-    eager_at_ = now;
-    eager_delay_ = kFirstEagerDelay;
+    eager_at_ = eager_since_ = now;
   }
   eagerness_ = eagerness;
 }
 
 void HealthMonitor::back_off(Instant began, Instant now) {
-  eager_at_ = now + std::max(eager_delay_, 5 * (now - began));
-  eager_delay_ = std::min(eager_delay_ * 2, settings_.interval);
+  eager_at_ = now + std::max({kShortestPause, (now - eager_since_) / kPauseOfWait,
+                              kPauseOfRunTime * (now - began)});
 }
 
 void HealthMonitor::succeeded(Instant began, Instant now, Listening listening) {

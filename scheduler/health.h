@@ -25,8 +25,8 @@ enum class Eagerness { none, eager };
 
 // The schedule is the file's own (interval after the end of the last probe; start_interval inside
 // the start period). While somebody waits, further probes run between its points: at once, then
-// after 50 ms, 100 ms, … up to the interval, never sooner than five times the last probe's run
-// time. Only a scheduled failure counts.
+// after pauses of 50 ms or an eighth of the wait so far, whatever is longer, and never shorter
+// than five times the last probe's run time. Only a scheduled failure counts.
 class HealthMonitor {
  public:
   HealthMonitor(HealthSettings settings, Instant started);
@@ -40,9 +40,9 @@ class HealthMonitor {
   void resume(Health health, int streak);
   void set_eagerness(Eagerness eagerness, Instant now);
 
-  // A probe that began at `began` ended now. `listening`: the container listens beyond loopback on
-  // a port it exposes, or exposes none; an eager success without it does not count (a temporary
-  // server answered).
+  // A probe that began at `began` ended now. `listening`: the container listened beyond loopback on
+  // a port it exposes when it began, or exposes none; an eager success without it does not count (a
+  // temporary server answered).
   enum class Listening { no, yes };
   void succeeded(Instant began, Instant now, Listening listening);
   void failed(Instant began, Instant now);
@@ -56,7 +56,7 @@ class HealthMonitor {
   Instant started_;
   Instant scheduled_;
   Instant eager_at_;
-  Duration eager_delay_{};
+  Instant eager_since_;
   Eagerness eagerness_ = Eagerness::none;
   Health health_ = Health::starting;
   int streak_ = 0;

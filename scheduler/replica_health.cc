@@ -168,12 +168,13 @@ void Replica::keep_result(int64_t began_ns, const ProbeResult& result) {
 Task<> Replica::probe_once() {
   Instant began = context_.clock.now();
   int64_t began_ns = context_.wall_ns();
+  // Before it: the answer is to come from who listened, not from one that has ended meanwhile.
+  auto listening = listens_beyond_loopback();
   ProbeResult result = co_await run_probe();
   if (!monitor_ || !result.known) co_return;  // the container ended meanwhile, or the keeper
   last_probe_output_ = result.output;
   keep_result(began_ns, result);
   Instant now = context_.clock.now();
-  auto listening = listens_beyond_loopback();
   if (exposes_tcp() && listening == HealthMonitor::Listening::yes && diag_ && !told_listening_) {
     told_listening_ = true;
     tell("listening");
