@@ -308,7 +308,8 @@ class Replica {
   Task<ProbeResult> probe_address(asio::ip::tcp::endpoint address, const std::string& url);
   void keep_result(int64_t began_ns, const ProbeResult& result);
   [[nodiscard]] HealthMonitor::Listening listens_beyond_loopback();
-  [[nodiscard]] bool ignores_signal(int signal) const;
+  Task<> see_it_stop(int signal, Instant deadline);
+  [[nodiscard]] bool has_other_processes() const;
 
   Context& context_;
   ContainerRow row_;

@@ -1,7 +1,6 @@
 // Processes inside a running container: exec and health checks.
 #include <algorithm>
 #include <fcntl.h>
-#include <sstream>
 #include <unistd.h>
 
 #include <boost/asio/experimental/awaitable_operators.hpp>
@@ -107,50 +106,6 @@ void Replica::tell_exec(const ExecRequest& request) {
   for (const std::string& word : request.args) command += " " + word;
   tell("exec_create:" + command);
   tell("exec_start:" + command);
-}
-
-namespace {
-
-// Does the mask on the line `key` of /proc/PID/status hold the signal? proc(5): bit n-1 is signal
-// n.
-bool mask_holds(const std::string& status, const std::string& key, int signal) {
-  size_t at = status.find("\n" + key + ":\t");
-  if (at == std::string::npos) return true;  // in doubt
-  uint64_t mask = std::stoull(status.substr(at + key.size() + 3, 16), nullptr, 16);
-  return (mask >> static_cast<unsigned>(signal - 1) & 1U) != 0;
-}
-
-// True where one thread certainly will not react: it sleeps, neither catches nor blocks the signal
-// and does not wait for it in rt_sigtimedwait. (signalfd(2) needs the signal blocked.)
-bool thread_ignores(const std::string& task, int signal) {
-  std::string status = read_file(task + "/status");
-  if (status.find("\nState:\tS") == std::string::npos) return false;
-  if (mask_holds(status, "SigCgt", signal) || mask_holds(status, "SigBlk", signal)) return false;
-  std::istringstream call(read_file(task + "/syscall"));
-  int number = -1;
-  call >> number;
-  constexpr int kSigtimedwait = 128;  // x86-64
-  return number >= 0 && number != kSigtimedwait;
-}
-
-}  // namespace
-
-// PID 1 of a pid namespace does not get signals it has no handler for (pid_namespaces(7)): waiting
-// for it would be waiting for the grace period to pass. Only where PID 1 is alone, and only where
-// no thread of it could still react.
-bool Replica::ignores_signal(int signal) const {
-  try {
-    auto groups = context_.cgroups->procs(row_.short_id());
-    size_t count = groups.empty() ? engine::processes_in_namespace_of(row_.pid).size()
-                                  : context_.cgroups->processes(row_.short_id()).size();
-    if (count != 1) return false;
-    std::string process = "/proc/" + std::to_string(row_.pid);
-    std::string threads = read_file(process + "/status");
-    if (threads.find("\nThreads:\t1\n") == std::string::npos) return false;  // several: in doubt
-    return thread_ignores(process + "/task/" + std::to_string(row_.pid), signal);
-  } catch (const std::exception&) {
-    return false;
-  }
 }
 
 }  // namespace pcompose::scheduler

@@ -6,7 +6,9 @@
 #include <spdlog/spdlog.h>
 
 #include "base/error.h"
+#include "engine/namespaces.h"
 #include "scheduler/replica.h"
+#include "scheduler/stop_signal.h"
 
 namespace pcompose::scheduler {
 
@@ -206,26 +208,44 @@ Task<> Replica::stop(std::optional<Duration> grace) {
   stop_requested_.set();
   if (parked_) Pidfd(std::move(parked_->pidfd)).send_signal(SIGKILL);
   parked_.reset();
-  int signal = stop_signal_of(service_, image_.config);
   bool was_up = static_cast<bool>(pidfd_);
-  if (was_up) {
-    pidfd_.send_signal(signal);
-    tell("kill", {{"signal", std::to_string(signal)}});
-  }
   // To its end: a command that is cancelled in between would leave one that dies, and the next
   // would take it for one that runs.
   co_await asio::this_coro::reset_cancellation_state(asio::disable_cancellation());
-  Duration step = milliseconds(20);
-  int ignored = 0;
+  co_await see_it_stop(stop_signal_of(service_, image_.config), deadline);
+  co_await asio::this_coro::reset_cancellation_state(asio::enable_terminal_cancellation());
+  if (was_up) tell("stop");
+}
+
+Task<> Replica::see_it_stop(int signal, Instant deadline) {
+  StopSignal reaction(row_.pid, signal);
+  if (pidfd_) {
+    pidfd_.send_signal(signal);
+    tell("kill", {{"signal", std::to_string(signal)}});
+  }
+  constexpr Duration kShortest = milliseconds(20), kLongest = milliseconds(200);
+  Duration step = kShortest;
   while (is_up() || watched_) {
     co_await (changed_.wait() || sleep_for(step));
     if (!pidfd_) continue;
-    ignored = ignores_signal(signal) ? ignored + 1 : 0;
-    if (ignored >= 3 || context_.clock.now() >= deadline) pidfd_.send_signal(SIGKILL);
-    if (ignored == 0 && step < milliseconds(200)) step *= 2;
+    auto left = deadline - context_.clock.now();
+    auto others = has_other_processes() ? StopSignal::Others::some : StopSignal::Others::none;
+    auto now = reaction.look(others, left);
+    if (now == StopSignal::Reaction::missed) pidfd_.send_signal(signal);
+    if (now == StopSignal::Reaction::none || left <= Duration::zero()) pidfd_.send_signal(SIGKILL);
+    step = now == StopSignal::Reaction::possible ? std::min(step * 2, kLongest) : kShortest;
   }
-  co_await asio::this_coro::reset_cancellation_state(asio::enable_terminal_cancellation());
-  if (was_up) tell("stop");
+}
+
+bool Replica::has_other_processes() const {
+  try {
+    auto groups = context_.cgroups->procs(row_.short_id());
+    size_t count = groups.empty() ? engine::processes_in_namespace_of(row_.pid).size()
+                                  : context_.cgroups->processes(row_.short_id()).size();
+    return count != 1;
+  } catch (const std::exception&) {
+    return true;  // in doubt
+  }
 }
 
 }  // namespace pcompose::scheduler
