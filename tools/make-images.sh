@@ -136,7 +136,7 @@ path='"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"'
 make_busybox() {
   local r=$work/busybox bb=/bin/busybox applet
   mkdir -p "$r"/{bin,sbin,etc,tmp,root,dev,proc,sys,home,var/tmp,var/www,usr/bin,usr/sbin}
-  if ! ldd $bb 2>&1 | grep -q 'not a dynamic'; then
+  if ldd $bb > /dev/null 2>&1; then   # not the static one
     mkdir "$work/deb"
     (cd "$work/deb" && apt-get -q -o APT::Sandbox::User=root download busybox-static && dpkg-deb -x busybox-static_*.deb .) > /dev/null
     bb=$work/deb/bin/busybox

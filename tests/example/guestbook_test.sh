@@ -3,31 +3,10 @@
 # ordinary user who has a range of subordinate ids, on a bridge and as a pod.
 # In network and mount namespaces of its own, with state roots of its own. Exit code 77: skipped.
 set -euo pipefail
-bin=$(readlink -f "$1")
-top=$(dirname "$(dirname "$(dirname "$(readlink -f "$0")")")")
-
-[ "$(id -u)" = 0 ] || { echo "needs root"; exit 77; }
-command -v mmdebstrap > /dev/null || { echo "mmdebstrap is missing: no images"; exit 77; }
-if [ "${PCOMPOSE_EXAMPLE:-}" != inside ]; then
-  PCOMPOSE_EXAMPLE=inside exec unshare --net --mount --propagation private "$0" "$bin"
-fi
-
-work=$(mktemp -d)
-chmod 755 "$work"
+# shellcheck source=tests/example/host.sh
+. "$(dirname "$(readlink -f "$0")")/host.sh"
 user=4711
-as=()  # what a command is run by
-pcompose() { "${as[@]}" "$bin/pcompose" -f "$work/guestbook/compose.yaml" "$@" < /dev/null; }
-finish() {
-  code=$?
-  [ $code = 0 ] || { pcompose ps -a; pcompose logs --tail 20; cat "$PCOMPOSE_ROOT"/log/*.log; } || true
-  pcompose down -v -t 1 > /dev/null 2>&1 || true
-  rm -rf "$work"
-  exit $code
-}
-trap finish EXIT
-mount -t tmpfs tmpfs /run
-busybox ip link set lo up   # of package busybox-static, as the images need it
-cp -r "$top/examples/guestbook" "$work/guestbook"
+cp -r "$top/examples/guestbook" "$work/stack"
 
 with_line() {  # with_line FILE LINE: the file with a line more, in this mount namespace
   local changed=/run/${1##*/}
@@ -82,7 +61,6 @@ story() {  # story WORDS-OF-UP...
   expect "nothing is left" "[$(pcompose ps -a -q)]" '[]'
 }
 
-"$top/tools/make-images.sh" "$work/images" nginx python postgres redis
 load_images 0
 story
 story --pod
