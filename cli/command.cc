@@ -1,5 +1,6 @@
 #include "cli/command.h"
 
+#include <algorithm>
 #include <cstdio>
 
 #include <fmt/format.h>
@@ -25,16 +26,62 @@ compose::Project load_project(const Globals& globals, const std::vector<std::str
   return project;
 }
 
+namespace {
+
+const char* name_in_environment() {
+  const char* named = std::getenv("COMPOSE_PROJECT_NAME");
+  return named != nullptr && *named != '\0' ? named : nullptr;
+}
+
+// Who looks at a project, or takes it down, need not be able to bring it up.
+compose::Project load_what_is_there(const Globals& globals,
+                                    const std::vector<std::string>& services) {
+  compose::LoadOptions options = globals.load_options(services);
+  options.unsupported = compose::Unsupported::warn;
+  return compose::load(options, compose::DiskFiles());
+}
+
+json::object scope_of(const compose::Project& project) {
+  json::array services, inactive, volumes;
+  for (const auto& [name, service] : project.services) services.emplace_back(name);
+  for (const auto& [name, service] : project.disabled_services) inactive.emplace_back(name);
+  for (const auto& [key, volume] : project.volumes) {
+    if (!volume.external) volumes.emplace_back(volume.name);
+  }
+  return {{"services", services}, {"inactive", inactive}, {"volumes", volumes}};
+}
+
+}  // namespace
+
+bool is_true(const char* variable) {
+  const char* value = std::getenv(variable);
+  return value != nullptr && (std::string_view(value) == "1" || std::string_view(value) == "true");
+}
+
 std::string project_name(const Globals& globals) {
   if (!globals.project_name.empty()) return globals.project_name;
-  if (globals.files.empty()) {
-    const char* named = std::getenv("COMPOSE_PROJECT_NAME");
-    if (named != nullptr && *named != '\0') return named;
+  const char* named = name_in_environment();
+  if (globals.files.empty() && named != nullptr) return named;
+  return load_what_is_there(globals, {}).name;
+}
+
+bool NamedProject::has(const std::string& service) const {
+  if (!scope) return true;
+  const auto& names = scope->at("services").as_array();
+  return std::find(names.begin(), names.end(), json::value(service)) != names.end();
+}
+
+NamedProject named_project(const Globals& globals, const std::vector<std::string>& services) {
+  if (!globals.project_name.empty() && globals.files.empty())
+    return {globals.project_name, std::nullopt};
+  try {
+    compose::Project project = load_what_is_there(globals, services);
+    return {project.name, scope_of(project)};
+  } catch (const std::exception&) {
+    const char* named = name_in_environment();
+    if (named == nullptr || !globals.files.empty()) throw;
+    return {named, std::nullopt};
   }
-  // Who looks at a project, or takes it down, need not be able to bring it up.
-  compose::LoadOptions options = globals.load_options();
-  options.unsupported = compose::Unsupported::warn;
-  return compose::load(options, compose::DiskFiles()).name;
 }
 
 void Progress::show(const json::object& event) {

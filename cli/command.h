@@ -2,6 +2,7 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -35,9 +36,21 @@ struct Globals {
 compose::Project load_project(const Globals& globals,
                               const std::vector<std::string>& services = {});
 
+// An environment variable that says yes.
+bool is_true(const char* variable);
+
 // The project a command without a model means: -p, COMPOSE_PROJECT_NAME, or the file's. Throws as
 // load_project().
 std::string project_name(const Globals& globals);
+
+// … and what its file has, for commands that leave alone what it has not: the member "scope" of a
+// request (docs/protocol.md). Without it where the project was named and no file: all is meant.
+struct NamedProject {
+  std::string name;
+  std::optional<json::object> scope;
+  [[nodiscard]] bool has(const std::string& service) const;  // true without a scope
+};
+NamedProject named_project(const Globals& globals, const std::vector<std::string>& services);
 
 // Each adds its command to `app` and stores in `run` what to do when it was given; run returns the
 // exit code.

@@ -264,8 +264,8 @@ int wait(const Globals& globals, const std::vector<std::string>& services, bool 
   scheduler::ControlClient client(roots, project_name(globals));
   Progress progress(globals);
   int down = report(client.call(
-      "/v1/down", {}, [&](const json::object& event) { progress.show(event); },
-      scheduler::Start::if_missing));
+      "/v1/down", {{"remove_orphans", true}},
+      [&](const json::object& event) { progress.show(event); }, scheduler::Start::if_missing));
   return down == 0 ? code : down;
 }
 

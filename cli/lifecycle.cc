@@ -25,16 +25,19 @@ struct LifeFlags {
 };
 
 int call(const Globals& globals, const LifeFlags& flags, const std::string& verb) {
+  auto [name, scope] = named_project(globals, flags.services);
   json::object body{{"services", to_array(flags.services)},
                     {"volumes", flags.volumes},
+                    {"remove_orphans", flags.remove_orphans || is_true("COMPOSE_REMOVE_ORPHANS")},
                     {"no_deps", flags.no_deps},
                     {"wait", flags.wait},
                     {"stop", flags.stop},
                     {"signal", flags.signal},
                     {"dry_run", globals.dry_run}};
+  if (scope) body["scope"] = *scope;
   if (flags.timeout >= 0) body["timeout"] = flags.timeout;
   if (flags.wait_timeout >= 0) body["wait_timeout"] = flags.wait_timeout;
-  scheduler::ControlClient client(Roots::from_environment(), project_name(globals));
+  scheduler::ControlClient client(Roots::from_environment(), name);
   Progress progress(globals);
   return report(client.call(
       "/v1/" + verb, body, [&](const json::object& event) { progress.show(event); },
@@ -74,10 +77,13 @@ bool is_up(scheduler::Status status) {
 // Asks before anything goes.
 int remove(const Globals& globals, const LifeFlags& flags) {
   std::vector<std::string> names;
-  for (const auto& v : scheduler::view_project(Roots::from_environment(), project_name(globals))) {
+  NamedProject project = named_project(globals, flags.services);
+  for (const auto& v : scheduler::view_project(Roots::from_environment(), project.name)) {
     bool named = flags.services.empty() || std::find(flags.services.begin(), flags.services.end(),
                                                      v.row.service) != flags.services.end();
-    if (named && (flags.stop || !is_up(v.row.status))) names.push_back(v.row.name);
+    if (named && !v.row.one_off && project.has(v.row.service) &&
+        (flags.stop || !is_up(v.row.status)))
+      names.push_back(v.row.name);
   }
   if (names.empty()) {
     fmt::print(stderr, "No stopped containers\n");
@@ -121,7 +127,7 @@ void add_lifecycle(CLI::App& app, Globals& globals, Run& run) {
   auto [down, down_flags] = add("down", "Stop and remove containers and networks");
   down->add_flag("-v,--volumes,--volume", down_flags->volumes, "Remove the project's volumes, too");
   down->add_flag("--remove-orphans", down_flags->remove_orphans,
-                 "Accepted: down removes every container of the project");
+                 "Remove containers of services the file does not have, too, and of run");
   down->add_option("--rmi", down_flags->rmi,
                    "Remove images, too: all that services use, or local: built without a name")
       ->check(CLI::IsMember({"all", "local"}));
@@ -138,7 +144,7 @@ void add_lifecycle(CLI::App& app, Globals& globals, Run& run) {
   auto [kill, kill_flags] = add("kill", "Send a signal to containers");
   kill->add_option("-s,--signal", kill_flags->signal, "Name or number");
   kill->add_flag("--remove-orphans", kill_flags->remove_orphans,
-                 "Accepted: kill reaches every container of the project");
+                 "Containers of services the file does not have, too");
   add("pause", "Freeze containers");
   add("unpause", "Let frozen containers go on");
   auto [rm, rm_flags] = add("rm", "Remove stopped containers");

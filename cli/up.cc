@@ -62,11 +62,6 @@ void apply_scales(compose::Project& project, const std::vector<std::string>& sca
   }
 }
 
-bool is_true(const char* variable) {
-  const char* value = std::getenv(variable);
-  return value != nullptr && (std::string_view(value) == "1" || std::string_view(value) == "true");
-}
-
 // What the environment and one option say about others.
 void complete(UpFlags& flags) {
   if (is_true("COMPOSE_REMOVE_ORPHANS")) flags.remove_orphans = true;

@@ -1,6 +1,7 @@
 // The commands of the control protocol: observe, plan, execute.
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include "base/error.h"
 #include "compose/config_hash.h"
@@ -8,7 +9,6 @@
 #include "engine/rootless/own_ids.h"
 #include "scheduler/command_turn.h"
 #include "scheduler/mounted_images.h"
-#include "scheduler/network_spec.h"
 #include "scheduler/oci_runtimes.h"
 #include "scheduler/request.h"
 #include "scheduler/supervisor.h"
@@ -97,40 +97,43 @@ std::string change_text(const std::vector<compose::Change>& changes) {
   return text + " changed";
 }
 
-// How the file wants the network to be otherwise; "" where it says nothing else.
-std::string change_of(const netns::NetworkRow& row, const compose::Project& model) {
-  for (const auto& [key, wanted] : model.networks) {
-    if (wanted.name != row.name || wanted.external) continue;
-    try {
-      return netns::difference(row, network_spec(wanted, model.name));
-    } catch (const Error&) {
-      return "";  // who makes it says what is wrong
-    }
+// Nothing where the command was given without a file.
+std::optional<Scope> scope_of(const json::object& request) {
+  const auto* given = request.if_contains("scope");
+  if (given == nullptr) return std::nullopt;
+  auto names = [&](const char* key) {
+    auto list = strings(given->as_object(), key);
+    return std::set<std::string>(list.begin(), list.end());
+  };
+  return Scope{names("services"), names("inactive"), names("volumes")};
+}
+
+void require_in_scope(const Scope& scope, const std::vector<std::string>& services) {
+  for (const std::string& name : services) {
+    if (!scope.services.contains(name)) throw Error("no such service: " + name);
   }
-  return "";
+}
+
+// What would go, were it not in use: by whom, and the cure.
+void tell_of_kept_networks(const Plan& plan, const Observed& observed, ProgressSink& progress) {
+  std::set<std::string> kept = observed.networks, gone;
+  for (const Node& node : plan.nodes) {
+    if (const auto* o = std::get_if<RemoveNetwork>(&node.operation)) kept.erase(o->name);
+    if (const auto* o = std::get_if<RemoveContainer>(&node.operation)) gone.insert(o->replica.name);
+  }
+  for (const std::string& network : kept) {
+    std::set<std::string> users;
+    for (const auto& c : observed.containers) {
+      if (c.is_up() && c.networks.contains(network) && !gone.contains(c.name)) users.insert(c.name);
+    }
+    progress.line(
+        {{"warning", fmt::format("network {}: Resource is still in use by {}; down reaches "
+                                 "them with --remove-orphans, or --profile '*'",
+                                 network, fmt::join(users, ", "))}});
+  }
 }
 
 }  // namespace
-
-Task<Observed> Supervisor::observe() {
-  Observed observed;
-  for (const auto& [name, r] : replicas_) observed.containers.push_back(r->observed());
-  std::sort(observed.containers.begin(), observed.containers.end(),
-            [](const auto& a, const auto& b) {
-              return std::tie(a.service, a.number) < std::tie(b.service, b.number);
-            });
-  auto networks = co_await networks_.list();
-  for (const auto& n : networks) {
-    if (n.project != context_.project) continue;
-    observed.networks.insert(n.name);
-    std::string change = change_of(n, model_);
-    if (!change.empty()) observed.changed_networks[n.name] = change;
-  }
-  auto volumes =
-      co_await volume_thread_.run([&] { return volumes_->of_project(context_.project); });
-  for (const auto& v : volumes) observed.volumes.insert(v.name);
-  co_return observed;
-}
 
 Desired Supervisor::desired(const Materials& materials) {
   Desired desired;
@@ -351,14 +354,19 @@ Task<> Supervisor::down(const json::object& request, ProgressSink& progress) {
   DownOptions options;
   options.services = strings(request, "services");
   options.volumes = flag(request, "volumes");
+  options.remove_orphans = flag(request, "remove_orphans");
+  options.scope = scope_of(request);
+  if (options.scope) require_in_scope(*options.scope, options.services);
   grace_ = seconds(request, "timeout");
-  Plan plan = plan_down(model_, co_await observe(), options);
+  Observed observed = co_await observe();
+  Plan plan = plan_down(model_, observed, options);
   if (flag(request, "dry_run")) {
     progress.line({{"plan", plan.str()}});
     co_return;
   }
   if (plan.empty())
     progress.line({{"warning", "no resource found to remove for project \"" + model_.name + "\""}});
+  if (options.services.empty()) tell_of_kept_networks(plan, observed, progress);
   co_await run_plan(plan, progress);
   inherited_volumes_.clear();
   if (replicas_.empty()) store_.remove_project(context_.project);
@@ -400,8 +408,13 @@ Task<> Supervisor::life(const std::string& verb, const json::object& request,
   co_await turn.take(progress);
   grace_ = seconds(request, "timeout");
   auto services = strings(request, "services");
-  require_services(services);
-  Observed observed = co_await observe();
+  auto scope = scope_of(request);
+  if (verb == "kill" && flag(request, "remove_orphans")) scope.reset();
+  if (scope)
+    require_in_scope(*scope, services);
+  else
+    require_services(services);
+  Observed observed = within(scope, co_await observe());
   if (flag(request, "promised")) keep_promised(observed);
   Plan plan;
   if (verb == "stop") plan = plan_stop(model_, observed, services);

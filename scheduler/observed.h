@@ -28,6 +28,8 @@ struct ObservedContainer {
   std::string change;
   bool one_off = false;                               // made by `run`: no replica of its service
   std::map<std::string, std::string> mounted_images;  // as of Desired, when it was made
+  // Names of those that it is on, and of those that it mounts, anonymous ones, too.
+  std::set<std::string> networks, volumes;
 
   // Holds on to its namespaces.
   [[nodiscard]] bool is_up() const {
@@ -40,7 +42,8 @@ struct Observed {
   std::set<std::string> networks;             // names
   // Of those that the file wants to be otherwise: how, for the user, by name.
   std::map<std::string, std::string> changed_networks;
-  std::set<std::string> volumes;  // names
+  std::set<std::string> volumes;            // names
+  std::set<std::string> anonymous_volumes;  // those of them that no file names
 };
 
 }  // namespace pcompose::scheduler

@@ -3,6 +3,8 @@
 #pragma once
 
 #include <map>
+#include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -49,12 +51,24 @@ struct RunOptions {
 Plan plan_run(const compose::Project& project, const Desired& desired, const Observed& observed,
               const RunOptions& options);
 
-struct DownOptions {
-  std::vector<std::string> services;  // empty = the whole project, networks included
-  bool volumes = false;
+// What the file of a command has. Commands leave alone what it does not have.
+struct Scope {
+  std::set<std::string> services;  // those that are to run
+  std::set<std::string> inactive;  // those of inactive profiles
+  std::set<std::string> volumes;   // names
 };
 
-// Works without the file, too: what `project` does not know is taken from `observed`.
+// What a command without a service's name means: where there is no file, everything.
+Observed within(const std::optional<Scope>& scope, Observed observed);
+
+struct DownOptions {
+  std::vector<std::string> services;  // empty = all; with those that depend on them
+  bool volumes = false;
+  bool remove_orphans = false;  // what `run` made, too
+  std::optional<Scope> scope;
+};
+
+// Networks and volumes that are in use by what stays, stay.
 Plan plan_down(const compose::Project& project, const Observed& observed,
                const DownOptions& options);
 

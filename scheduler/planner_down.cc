@@ -3,6 +3,7 @@
 
 #include "compose/graph.h"
 #include "scheduler/planner.h"
+#include "scheduler/pre_start.h"
 
 namespace pcompose::scheduler {
 namespace {
@@ -11,68 +12,62 @@ using compose::Project;
 
 // Stops containers so that nobody outlives what it depends on. Returns the stop node of each
 // container's name.
-class StopPlanner {
- public:
-  StopPlanner(const Project& project, const Observed& observed,
-              const std::vector<std::string>& services)
-      : project_(project),
-        observed_(observed),
-        services_(services.begin(), services.end()),
-        graph_(project) {}
-
-  std::map<std::string, NodeId> plan(Plan& plan, const std::string& cause) {
-    std::map<std::string, std::vector<NodeId>> stops;  // by service
-    std::map<std::string, NodeId> by_name;
-    auto add = [&](const ObservedContainer& c, std::vector<NodeId> after) {
-      plan.nodes.push_back(
-          {StopContainer{{c.service, c.number, c.name}}, cause, std::move(after), true});
-      stops[c.service].push_back(plan.nodes.size() - 1);
-      by_name[c.name] = plan.nodes.size() - 1;
-    };
-    for (const auto& c : observed_.containers) {
-      if (!project_.services.contains(c.service) && c.is_up() && wanted(c.service)) add(c, {});
-    }
-    const auto& order = graph_.order();
-    for (auto service = order.rbegin(); service != order.rend(); ++service) {
-      std::vector<NodeId> after;
-      for (const std::string& dependent : graph_.dependents_of(*service)) {
-        after.insert(after.end(), stops[dependent].begin(), stops[dependent].end());
-      }
-      std::sort(after.begin(), after.end());
-      for (const auto& c : observed_.containers) {
-        if (c.service == *service && c.is_up() && wanted(c.service)) add(c, after);
-      }
-    }
-    return by_name;
+std::map<std::string, NodeId> stop_in_order(const Project& project,
+                                            const std::vector<ObservedContainer>& containers,
+                                            const std::string& cause, Plan& plan) {
+  compose::ServiceGraph graph(project);
+  std::map<std::string, std::vector<NodeId>> stops;  // by service
+  std::map<std::string, NodeId> by_name;
+  auto add = [&](const ObservedContainer& c, std::vector<NodeId> after) {
+    plan.nodes.push_back(
+        {StopContainer{{c.service, c.number, c.name}}, cause, std::move(after), true});
+    stops[c.service].push_back(plan.nodes.size() - 1);
+    by_name[c.name] = plan.nodes.size() - 1;
+  };
+  for (const auto& c : containers) {
+    if (!project.services.contains(c.service) && c.is_up()) add(c, {});
   }
-
-  [[nodiscard]] bool wanted(const std::string& service) const {
-    return services_.empty() || services_.contains(service);
+  const auto& order = graph.order();
+  for (auto service = order.rbegin(); service != order.rend(); ++service) {
+    std::vector<NodeId> after;
+    for (const std::string& dependent : graph.dependents_of(*service)) {
+      after.insert(after.end(), stops[dependent].begin(), stops[dependent].end());
+    }
+    std::sort(after.begin(), after.end());
+    for (const auto& c : containers) {
+      if (c.service == *service && c.is_up()) add(c, after);
+    }
   }
-
- private:
-  const Project& project_;
-  const Observed& observed_;
-  std::set<std::string> services_;
-  compose::ServiceGraph graph_;
-};
+  return by_name;
+}
 
 }  // namespace
+
+Observed within(const std::optional<Scope>& scope, Observed observed) {
+  if (scope) {
+    std::erase_if(observed.containers,
+                  [&](const auto& c) { return !scope->services.contains(c.service); });
+  }
+  return observed;
+}
 
 Plan plan_stop(const Project& project, const Observed& observed,
                const std::vector<std::string>& services) {
   Plan plan;
-  Observed replicas = observed;
-  std::erase_if(replicas.containers, [](const auto& c) { return c.one_off; });
-  StopPlanner(project, replicas, services).plan(plan, "stop");
+  std::vector<ObservedContainer> containers = observed.containers;
+  std::erase_if(containers, [&](const auto& c) {
+    bool chosen = services.empty() || std::ranges::find(services, c.service) != services.end();
+    return c.one_off || !chosen;
+  });
+  stop_in_order(project, containers, "stop", plan);
   return plan;
 }
 
 namespace {
 
 // And what depends on them: it cannot do without.
-std::vector<std::string> with_dependents(const Project& project,
-                                         const std::vector<std::string>& services) {
+std::set<std::string> with_dependents(const Project& project,
+                                      const std::vector<std::string>& services) {
   compose::ServiceGraph graph(project);
   std::set<std::string> all;
   std::vector<std::string> open = services;
@@ -83,30 +78,76 @@ std::vector<std::string> with_dependents(const Project& project,
     const auto& dependents = graph.dependents_of(name);
     open.insert(open.end(), dependents.begin(), dependents.end());
   }
-  return {all.begin(), all.end()};
+  return all;
+}
+
+// Which containers `down` removes: the replicas of the file's services; on request what `run` made,
+// and what no profile of the file has.
+std::vector<ObservedContainer> that_go(const Project& project, const Observed& observed,
+                                       const DownOptions& options) {
+  std::set<std::string> named = with_dependents(project, options.services);
+  std::set<std::string> hooks;  // containers of pre_start; they have no other way to go
+  for (const auto& [name, service] : project.services) {
+    for (const auto& hook : pre_start_of(project, service)) hooks.insert(hook.container_name);
+  }
+  std::vector<ObservedContainer> out;
+  for (const auto& c : observed.containers) {
+    bool active = !options.scope || options.scope->services.contains(c.service);
+    bool stray = !active && !options.scope->inactive.contains(c.service);
+    bool chosen = active && (named.empty() || named.contains(c.service));
+    bool replica = !c.one_off || hooks.contains(c.name);
+    if ((chosen && (replica || options.remove_orphans)) || (stray && options.remove_orphans))
+      out.push_back(c);
+  }
+  return out;
+}
+
+// What some containers have in common: names, networks in use, volumes.
+struct Used {
+  explicit Used(const std::vector<ObservedContainer>& containers) {
+    for (const auto& c : containers) {
+      names.insert(c.name);
+      if (c.is_up()) networks.insert(c.networks.begin(), c.networks.end());
+      volumes.insert(c.volumes.begin(), c.volumes.end());
+    }
+  }
+  std::set<std::string> names, networks, volumes;
+};
+
+// Where services are named, theirs; else the file's, and those without a name, whose containers may
+// be gone for long.
+bool volume_goes(const std::string& name, const Used& by_those_that_go, const Observed& observed,
+                 const DownOptions& options) {
+  if (!options.services.empty()) return by_those_that_go.volumes.contains(name);
+  return !options.scope || options.scope->volumes.contains(name) ||
+         observed.anonymous_volumes.contains(name);
 }
 
 }  // namespace
 
 Plan plan_down(const Project& project, const Observed& observed, const DownOptions& options) {
   Plan plan;
-  StopPlanner stopper(project, observed, with_dependents(project, options.services));
-  auto stops = stopper.plan(plan, "down");
+  auto going = that_go(project, observed, options);
+  auto stops = stop_in_order(project, going, "down", plan);
   std::vector<NodeId> removed;
-  for (const auto& c : observed.containers) {
-    if (!stopper.wanted(c.service)) continue;
+  for (const auto& c : going) {
     std::vector<NodeId> after;
     if (stops.contains(c.name)) after.push_back(stops.at(c.name));
     plan.nodes.push_back({RemoveContainer{{c.service, c.number, c.name}}, "down", after, false});
     removed.push_back(plan.nodes.size() - 1);
   }
-  if (!options.services.empty()) return plan;
+  Used going_use(going);
+  auto staying = observed.containers;
+  std::erase_if(staying, [&](const auto& c) { return going_use.names.contains(c.name); });
+  Used in_use(staying);
   for (const std::string& name : observed.networks) {
-    plan.nodes.push_back({RemoveNetwork{name}, "down", removed, false});
+    if (!in_use.networks.contains(name))
+      plan.nodes.push_back({RemoveNetwork{name}, "down", removed, false});
   }
-  if (!options.volumes) return plan;
   for (const std::string& name : observed.volumes) {
-    plan.nodes.push_back({RemoveVolume{name}, "down --volumes", removed, false});
+    if (options.volumes && !in_use.volumes.contains(name) &&
+        volume_goes(name, going_use, observed, options))
+      plan.nodes.push_back({RemoveVolume{name}, "down --volumes", removed, false});
   }
   return plan;
 }

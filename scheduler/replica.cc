@@ -31,9 +31,20 @@ Replica::Replica(Context& context, ContainerRow row, engine::Image image)
       health_wake_(context.executor) {}
 
 ObservedContainer Replica::observed() const {
-  return {row_.id,       row_.service,       row_.number,    row_.name,   row_.config_hash,
-          row_.image_id, row_.status,        row_.exit_code, row_.health, {},
-          row_.one_off,  row_.mounted_images};
+  return {row_.id,
+          row_.service,
+          row_.number,
+          row_.name,
+          row_.config_hash,
+          row_.image_id,
+          row_.status,
+          row_.exit_code,
+          row_.health,
+          {},
+          row_.one_off,
+          row_.mounted_images,
+          {},
+          {}};
 }
 
 void Replica::save() { context_.store->put(row_); }

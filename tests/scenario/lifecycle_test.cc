@@ -73,6 +73,27 @@ TEST_F(LifecycleTest, OrphansAreNamedAndRemovedOnRequest) {
   EXPECT_EQ(state("b"), "");
 }
 
+TEST_F(LifecycleTest, DownIsForWhatTheFileHas) {
+  compose(R"(services:
+  a: {image: busybox, command: sleep 1000}
+  b: {image: busybox, command: sleep 1000}
+  c: {image: busybox, command: sleep 1000, profiles: [x]}
+)");
+  expect(0, {"--profile", "x", "up", "-d"});
+  compose(R"(services:
+  a: {image: busybox, command: sleep 1000}
+  c: {image: busybox, command: sleep 1000, profiles: [x]}
+)");
+  Result down = expect(0, {"down"});
+  EXPECT_NE(down.err.find("Resource is still in use"), std::string::npos) << down.err;
+  EXPECT_NE(expect(1, {"stop", "b"}).err.find("no such service: b"), std::string::npos);
+  EXPECT_EQ(state("a") + state("b") + state("c"), "runningrunning");
+  expect(0, {"down", "--remove-orphans"});
+  EXPECT_EQ(state("b") + state("c"), "running");
+  expect(0, {"--profile", "*", "down"});
+  EXPECT_EQ(state("c"), "");
+}
+
 TEST_F(LifecycleTest, DownHonoursTheOrderAndTheGracePeriod) {
   compose(R"(services:
   db:

@@ -97,9 +97,20 @@ class PlansTest : public StackTest {
     for (const auto& row : store.containers(project.name)) {
       auto service = compose::service_from_json(json::parse(row.service_json));
       if (service.command == kTrue) jobs_.insert(row.id);
-      out.containers.push_back({row.id, row.service, row.number, row.name,
-                                compose::config_hash(service, project, ""), "i", row.status,
-                                row.exit_code, row.health, "", row.one_off, row.mounted_images});
+      out.containers.push_back({row.id,
+                                row.service,
+                                row.number,
+                                row.name,
+                                compose::config_hash(service, project, ""),
+                                "i",
+                                row.status,
+                                row.exit_code,
+                                row.health,
+                                "",
+                                row.one_off,
+                                row.mounted_images,
+                                {},
+                                {}});
     }
     for (const auto& n : netns::NetworkStore(database, boot_id()).networks_of(project.name))
       out.networks.insert(n.name);

@@ -70,7 +70,7 @@ TEST_F(RunTest, OptionsGoOverTheService) {
   EXPECT_NE(r.err.find("Read-only"), std::string::npos);
 }
 
-TEST_F(RunTest, IsListedWithAAndGoesWithDown) {
+TEST_F(RunTest, IsListedWithAAndGoesWithTheOrphans) {
   expect(0, {"up", "-d", "db"});
   Result r =
       expect(0, {"run", "-d", "--name", "job", "--no-deps", "-l", "x=y", "web", "sleep", "1000"});
@@ -86,7 +86,10 @@ TEST_F(RunTest, IsListedWithAAndGoesWithDown) {
   EXPECT_EQ(expect(0, {"exec", "-T", "web", "echo", "hi"}).out, "hi\n");  // the only one that runs
   Result taken = expect(1, {"run", "-d", "--name", "job", "--no-deps", "web", "true"});
   EXPECT_NE(taken.err.find("exists already"), std::string::npos);
-  expect(0, {"down", "-t", "0"});
+  Result down = expect(0, {"down", "-t", "0"});
+  EXPECT_NE(down.err.find("_default: Resource is still in use"), std::string::npos) << down.err;
+  EXPECT_EQ(expect(0, {"ps", "-a", "-q"}).out.size(), 65U);
+  expect(0, {"down", "-t", "0", "--remove-orphans"});
   EXPECT_EQ(expect(0, {"ps", "-a", "-q"}).out, "");
 }
 

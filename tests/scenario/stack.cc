@@ -75,7 +75,8 @@ void StackTest::SetUp() {
 
 void StackTest::TearDown() {
   if (directory_.empty()) return;
-  if (fs::exists(file("compose.yaml"))) pcompose({"down", "-v", "-t", "0"});
+  if (fs::exists(file("compose.yaml")))
+    pcompose({"--profile", "*", "down", "-v", "--remove-orphans", "-t", "0"});
   EXPECT_EQ(difference_from(before_, root_), "");
   if (HasFailure() && fs::exists(root_ + "/log")) {
     // What a supervisor of this project had to say.

@@ -3,8 +3,10 @@
 //   === title
 //   the compose file, on as many lines as it takes
 //   --- what is there, a thing a line: `web-1 running`, with `old` (another configuration),
-//       `old-image`, `exit 3`, `healthy`; `network NAME HOW-IT-IS-TO-BE`, `volume NAME`
-//   --- a command: up, down, start, stop, restart, kill, pause, unpause, rm, with its options
+//       `old-image`, `exit 3`, `healthy`, `run` (a one-off container), `on NETWORK`, `mounts
+//       VOLUME`; `network NAME HOW-IT-IS-TO-BE`, `volume NAME`, `volume NAME anonymous`
+//   --- a command: up, down, start, stop, restart, kill, pause, unpause, rm, with its options;
+//       `-p` instead of the file
 //   the plan
 //
 // PCOMPOSE_WRITE_PLANS=1 writes what comes out into the files: read the difference before keeping
@@ -72,6 +74,9 @@ ObservedContainer container_of(std::istringstream& words, const std::string& rep
     if (word == "old-image") c.image_id = "old";
     if (word == "healthy") c.health = Health::healthy;
     if (word == "exit") words >> c.exit_code;
+    if (word == "run") c.one_off = true;
+    if (word == "on" && words >> word) c.networks.insert(word);
+    if (word == "mounts" && words >> word) c.volumes.insert(word);
   }
   return c;
 }
@@ -89,6 +94,8 @@ Observed observed_of(const std::string& text) {
       if (std::getline(words >> std::ws, change)) out.changed_networks[name] = change;
     } else if (first == "volume" && words >> name) {
       out.volumes.insert(name);
+      std::string word;
+      if (words >> word && word == "anonymous") out.anonymous_volumes.insert(name);
     } else if (!first.empty()) {
       out.containers.push_back(container_of(words, first));
     }
@@ -132,10 +139,26 @@ Plan plan_of_up(const compose::Project& project, const Observed& observed, const
   return plan_up(project, desired, observed, options);
 }
 
-Plan plan_of(const compose::Project& project, const Observed& observed, const Command& c) {
-  if (c.verb == "up") return plan_of_up(project, observed, c);
-  if (c.verb == "down")
-    return plan_down(project, observed, {.services = c.services, .volumes = c.has("-v")});
+std::optional<Scope> scope_of(const compose::Project& project, const Command& c) {
+  if (c.has("-p")) return std::nullopt;
+  Scope scope;
+  for (const auto& [name, service] : project.services) scope.services.insert(name);
+  for (const auto& [name, service] : project.disabled_services) scope.inactive.insert(name);
+  for (const auto& [key, volume] : project.volumes) scope.volumes.insert(volume.name);
+  return scope;
+}
+
+Plan plan_of(const compose::Project& project, const Observed& all, const Command& c) {
+  if (c.verb == "up") return plan_of_up(project, all, c);
+  auto scope = scope_of(project, c);
+  if (c.verb == "down") {
+    return plan_down(project, all,
+                     {.services = c.services,
+                      .volumes = c.has("-v"),
+                      .remove_orphans = c.has("--remove-orphans"),
+                      .scope = scope});
+  }
+  Observed observed = within(scope, all);
   if (c.verb == "stop") return plan_stop(project, observed, c.services);
   if (c.verb == "start") return plan_start(project, observed, c.services);
   if (c.verb == "restart") return plan_restart(project, observed, c.services, !c.has("--no-deps"));
