@@ -84,46 +84,6 @@ NamedProject named_project(const Globals& globals, const std::vector<std::string
   }
 }
 
-void Progress::show(const json::object& event) {
-  auto text = [&](const char* key) {
-    const auto* value = event.if_contains(key);
-    return value != nullptr && value->is_string() ? std::string(value->as_string()) : std::string();
-  };
-  if (globals_.progress == "quiet" && !event.contains("error")) return;
-  for (const char* key : {"warning", "waiting", "error"}) {
-    if (event.contains(key)) fmt::print(stderr, "{}: {}\n", key, text(key));
-  }
-  if (event.contains("plan")) {
-    std::string plan = text("plan");
-    for (size_t at = 0; at < plan.size();) {
-      size_t end = plan.find('\n', at);
-      fmt::print("DRY-RUN MODE - {}\n", plan.substr(at, end - at));
-      at = end + 1;
-    }
-  }
-  static const std::map<std::string, std::pair<const char*, const char*>> kWords = {
-      {"create", {"Creating", "Created"}},    {"start", {"Starting", "Started"}},
-      {"stop", {"Stopping", "Stopped"}},      {"remove", {"Removing", "Removed"}},
-      {"kill", {"Killing", "Killed"}},        {"pause", {"Pausing", "Paused"}},
-      {"unpause", {"Unpausing", "Unpaused"}}, {"await", {"Waiting", "Ready"}}};
-  auto word = kWords.find(text("verb"));
-  std::string state = text("state");
-  if (word == kWords.end() || (state != "begun" && state != "done" && state != "failed")) return;
-  std::string kind = text("kind");
-  kind[0] = static_cast<char>(std::toupper(kind[0]));
-  const char* shown = state == "begun"  ? word->second.first
-                      : state == "done" ? word->second.second
-                                        : "Error";
-  std::string line = fmt::format(" {} {}  {}\n", kind, text("name"), shown);
-  if (shown_.insert(line).second) fmt::print(stderr, "{}", line);
-}
-
-int report(const json::object& result) {
-  if (result.contains("error"))
-    fmt::print(stderr, "{}\n", std::string(result.at("error").as_string()));
-  return result.at("exit_code").to_number<int>();
-}
-
 void put_materials(json::object& body, const compose::Project& project) {
   json::object values;
   for (const auto& [name, value] : project.from_environment) values[name] = value;

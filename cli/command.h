@@ -88,7 +88,12 @@ void add_version(CLI::App& app, Run& run);
 // there is the command's.
 std::vector<std::string> cut_command(int& argc, char** argv);
 
-// Progress on stderr, a line a step: " Container shop-web-1  Started".
+// --progress: how a command tells what it does. `auto`, `tty` and `plain` are lines.
+enum class Style { lines, json, quiet };
+Style style_of(const Globals& globals);
+
+// Progress on stderr, a line a step: " Container shop-web-1  Started". A plan of --dry-run goes to
+// stdout.
 class Progress {
  public:
   explicit Progress(const Globals& globals) : globals_(globals) {}
@@ -99,8 +104,10 @@ class Progress {
   std::set<std::string> shown_;  // a wait that serves several is told once
 };
 
+// On stderr; as JSON where that is the style.
+void print_error(const Globals& globals, const std::string& message);
 // Prints the failure of a finished call; returns its exit code.
-int report(const json::object& result);
+int report(const json::object& result, const Globals& globals = {});
 
 // The values of secrets and configs that come from the environment, for a request.
 void put_materials(json::object& body, const compose::Project& project);

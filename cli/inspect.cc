@@ -263,9 +263,11 @@ int wait(const Globals& globals, const std::vector<std::string>& services, bool 
   if (!take_down) return code;
   scheduler::ControlClient client(roots, project_name(globals));
   Progress progress(globals);
-  int down = report(client.call(
-      "/v1/down", {{"remove_orphans", true}},
-      [&](const json::object& event) { progress.show(event); }, scheduler::Start::if_missing));
+  int down = report(
+      client.call(
+          "/v1/down", {{"remove_orphans", true}},
+          [&](const json::object& event) { progress.show(event); }, scheduler::Start::if_missing),
+      globals);
   return down == 0 ? code : down;
 }
 

@@ -40,8 +40,9 @@ int call(const Globals& globals, const LifeFlags& flags, const std::string& verb
   scheduler::ControlClient client(Roots::from_environment(), name);
   Progress progress(globals);
   return report(client.call(
-      "/v1/" + verb, body, [&](const json::object& event) { progress.show(event); },
-      scheduler::Start::if_missing));
+                    "/v1/" + verb, body, [&](const json::object& event) { progress.show(event); },
+                    scheduler::Start::if_missing),
+                globals);
 }
 
 // By `pcompose image rm`, which enters an ordinary user's namespaces as a whole. An image that

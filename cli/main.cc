@@ -107,9 +107,8 @@ void add_commands(CLI::App& app, Globals& globals, Run& run,
   }
 }
 
-int run_command(int argc, char** argv) {
+int run_command(int argc, char** argv, Globals& globals) {
   CLI::App app("pcompose runs compose files, without a daemon", "pcompose");
-  Globals globals;
   Run run;
   globals.command_words = cut_command(argc, argv);
   add_globals(app, globals);
@@ -137,19 +136,21 @@ int run_command(int argc, char** argv) {
 }  // namespace pcompose::cli
 
 int main(int argc, char** argv) {
+  using namespace pcompose;  // NOLINT: nothing else is here
   std::signal(SIGPIPE, SIG_DFL);
+  cli::Globals globals;
   try {
-    return pcompose::cli::run_command(argc, argv);
-  } catch (const pcompose::Error& e) {
-    fmt::print(stderr, "{}\n", e.what());
+    return cli::run_command(argc, argv, globals);
+  } catch (const Error& e) {
+    cli::print_error(globals, e.what());
     return e.exit_code();
-  } catch (const pcompose::ComposeError& e) {
+  } catch (const ComposeError& e) {
     bool terminal = ::isatty(STDERR_FILENO) != 0;
-    for (const pcompose::Diagnostic& d : e.diagnostics())
-      fmt::print(stderr, "{}\n", terminal ? pcompose::cli::with_excerpt(d) : d.str());
+    for (const Diagnostic& d : e.diagnostics())
+      cli::print_error(globals, terminal ? cli::with_excerpt(d) : d.str());
     return 1;
   } catch (const std::exception& e) {
-    fmt::print(stderr, "pcompose: {}\n", e.what());
+    cli::print_error(globals, std::string("pcompose: ") + e.what());
     return 1;
   }
 }

@@ -70,12 +70,13 @@ int start_only(const Globals& globals, const scheduler::ControlClient& client,
   Progress progress(globals);
   std::string id;
   int code = report(client.call(
-      "/v1/run", body,
-      [&](const json::object& event) {
-        if (event.contains("id")) id = event.at("id").as_string();
-        if (!quiet || event.contains("plan")) progress.show(event);
-      },
-      scheduler::Start::if_missing));
+                        "/v1/run", body,
+                        [&](const json::object& event) {
+                          if (event.contains("id")) id = event.at("id").as_string();
+                          if (!quiet || event.contains("plan")) progress.show(event);
+                        },
+                        scheduler::Start::if_missing),
+                    globals);
   if (code == 0 && !id.empty()) fmt::print("{}\n", id);
   return code == 0 || code == 130 ? code : 1;
 }

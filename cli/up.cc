@@ -155,7 +155,7 @@ int up(const Globals& globals, UpFlags flags) {
         progress.show(event);
       },
       scheduler::Start::if_missing);
-  int code = report(result);
+  int code = report(result, globals);
   if (!flags.timeline.empty() && !globals.dry_run) write_timeline(timeline, flags.timeline);
   if (code == 0 && !globals.dry_run) show_reachable_ports(roots, project);
   if (code == 0 && flags.wait) notify_ready("project " + project.name + " is up");

@@ -305,7 +305,7 @@ Task<> Supervisor::bring_up(const json::object& request, ProgressSink& progress,
   }
   if (dry) {
     model_ = std::move(before);
-    progress.line({{"plan", plan.str()}});
+    progress.line({{"plan", plan.str()}, {"steps", to_json(plan)}});
     co_return;
   }
   put_values(request, materials_);
@@ -361,7 +361,7 @@ Task<> Supervisor::down(const json::object& request, ProgressSink& progress) {
   Observed observed = co_await observe();
   Plan plan = plan_down(model_, observed, options);
   if (flag(request, "dry_run")) {
-    progress.line({{"plan", plan.str()}});
+    progress.line({{"plan", plan.str()}, {"steps", to_json(plan)}});
     co_return;
   }
   if (plan.empty())
@@ -428,7 +428,7 @@ Task<> Supervisor::life(const std::string& verb, const json::object& request,
         plan_kill(observed, services, signal_number(std::string(request.at("signal").as_string())));
   if (verb == "start" && flag(request, "wait")) add_waits(plan);
   if (flag(request, "dry_run")) {
-    progress.line({{"plan", plan.str()}});
+    progress.line({{"plan", plan.str()}, {"steps", to_json(plan)}});
     co_return;
   }
   co_await reserve_ports(plan, netns::Conflict::refuse, progress);

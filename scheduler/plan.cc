@@ -107,4 +107,17 @@ std::string Plan::str() const {
   return out;
 }
 
+json::array to_json(const Plan& plan) {
+  json::array out;
+  for (const Node& n : plan.nodes) {
+    OperationParts parts = parts_of(n.operation);
+    out.push_back(json::object{{"verb", parts.verb},
+                               {"kind", parts.kind},
+                               {"name", parts.name},
+                               {"cause", n.cause},
+                               {"after", json::array(n.after.begin(), n.after.end())}});
+  }
+  return out;
+}
+
 }  // namespace pcompose::scheduler

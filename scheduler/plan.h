@@ -8,6 +8,7 @@
 #include <variant>
 #include <vector>
 
+#include "base/json.h"
 #include "compose/project.h"
 
 namespace pcompose::scheduler {
@@ -101,6 +102,9 @@ struct Plan {
   // One line a node: "3 start container shop-web-1 (new) after 1 2". What --dry-run prints.
   [[nodiscard]] std::string str() const;
 };
+
+// For programs: [{"verb", "kind", "name", "cause", "after": [index, …]}, …].
+json::array to_json(const Plan& plan);
 
 std::string describe(const Operation& operation);
 

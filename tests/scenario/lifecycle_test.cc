@@ -1,5 +1,6 @@
 #include <csignal>
 #include <fcntl.h>
+#include <sstream>
 
 #include "base/fd.h"
 #include "tests/scenario/stack.h"
@@ -50,6 +51,23 @@ TEST_F(LifecycleTest, DryRunChangesNothing) {
   EXPECT_NE(dry.out.find("DRY-RUN MODE - "), std::string::npos);
   EXPECT_NE(dry.out.find("start container"), std::string::npos);
   EXPECT_TRUE(ps().empty());
+}
+
+TEST_F(LifecycleTest, ProgressForPrograms) {
+  compose("services:\n  w: {image: busybox, command: sleep 1000}\n");
+  Result plan = expect(0, {"--progress", "json", "--dry-run", "up", "-d"});
+  auto first = json::parse(plan.out.substr(0, plan.out.find('\n'))).as_object();
+  EXPECT_TRUE(first.at("dry-run").as_bool());
+  EXPECT_EQ(first.at("verb"), "create");
+  EXPECT_EQ(first.at("cause"), "new");
+  Result up = expect(0, {"--progress", "json", "up", "-d"});
+  std::istringstream lines(up.err);
+  std::vector<std::string> texts;
+  for (std::string line; std::getline(lines, line);)
+    texts.emplace_back(json::parse(line).at("text").as_string());
+  EXPECT_EQ(texts.back(), "Started");
+  Result failed = expect(1, {"--progress", "json", "stop", "nobody"});
+  EXPECT_TRUE(json::parse(failed.err).at("error").as_bool()) << failed.err;
 }
 
 TEST_F(LifecycleTest, ReplicasScaleUpAndDown) {
