@@ -80,8 +80,11 @@ class Decoder {
     if (own == nullptr) return;
     for (const Entry& entry : own->entries) {
       std::string path = below("x-pcompose", entry.key);
-      if (entry.key != "pod") {
-        diagnostics_.error(entry.origin, path, "is not known; 'pod: true' is");
+      if (entry.key == "restart_unhealthy") {
+        restart_unhealthy(entry, path, project);
+      } else if (entry.key != "pod") {
+        diagnostics_.error(entry.origin, path,
+                           "is not known; 'pod: true' and 'restart_unhealthy: true' are");
       } else if (entry.value.is(Kind::mapping)) {
         project.pod = true;
         pod(entry.value, path, project);
@@ -90,6 +93,16 @@ class Decoder {
       } else {
         project.pod = own->flag("pod");
       }
+    }
+  }
+
+  // For all services that do not say it themselves.
+  void restart_unhealthy(const Entry& entry, const std::string& path, Project& project) {
+    if (!entry.value.is(Kind::boolean))
+      return diagnostics_.error(entry.origin, path, "must be true or false");
+    bool wanted = model_.root.find("x-pcompose")->flag("restart_unhealthy");
+    for (auto& [name, service] : project.services) {
+      if (wanted && !service.restart_unhealthy) service.restart_unhealthy = true;
     }
   }
 

@@ -124,6 +124,7 @@ Service ServiceDecoder::decode(const Entry& entry) {
   networks(node, out);
   depends_on(node, out);
   health(node, out);
+  own_extension(node, out);
   restart(node, out);
   note_origins(node, "", out.origins);
   return out;
@@ -426,6 +427,22 @@ std::vector<std::string> ServiceDecoder::probe_of(const Node& node) {
   if (entry.key == "tcp" && port && port->first == port->second) return {"TCP", value};
   error(node, "x-pcompose-probe", kHow);
   return {};
+}
+
+// x-pcompose of a service.
+void ServiceDecoder::own_extension(const Node& node, Service& out) {
+  const Node* own = node.find("x-pcompose");
+  if (own == nullptr) return;
+  for (const Entry& entry : own->entries) {
+    if (entry.key != "restart_unhealthy") {
+      error(entry.value, below("x-pcompose", entry.key),
+            "is not known; 'restart_unhealthy: true' is");
+    } else if (!entry.value.is(Kind::boolean)) {
+      error(entry.value, "x-pcompose.restart_unhealthy", "must be true or false");
+    } else {
+      out.restart_unhealthy = own->flag("restart_unhealthy");
+    }
+  }
 }
 
 // What says how a cluster would run it, as docker compose leaves it out, too.

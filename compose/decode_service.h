@@ -31,6 +31,7 @@ class ServiceDecoder {
   void networks(const Node& node, Service& out);
   void depends_on(const Node& node, Service& out);
   void health(const Node& node, Service& out);
+  void own_extension(const Node& node, Service& out);
   std::vector<std::string> probe_of(const Node& node);
   void restart(const Node& node, Service& out);
   void refuse_what_windows_has(const Node& node);

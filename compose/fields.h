@@ -232,6 +232,7 @@ void fields(A& a, T& v) {
   a.field("depends_on", v.depends_on);
   a.field("healthcheck", v.healthcheck);
   a.always("restart", v.restart);
+  a.field("restart_unhealthy", v.restart_unhealthy);
   a.field("stop_grace_period_ms", v.stop_grace_period);
   a.field("profiles", v.profiles);
   a.always("scale", v.scale);

@@ -108,6 +108,7 @@ struct Service {
   std::vector<Dependency> depends_on;
   std::optional<HealthCheck> healthcheck;
   RestartPolicy restart;
+  std::optional<bool> restart_unhealthy;  // x-pcompose: {restart_unhealthy: true}; nullopt = no
   std::optional<Milliseconds> stop_grace_period;  // nullopt = 10 s
   std::vector<std::string> profiles;
   int scale = 1;

@@ -308,7 +308,9 @@ class Replica {
   Task<ProbeResult> probe_address(asio::ip::tcp::endpoint address, const std::string& url);
   void keep_result(int64_t began_ns, const ProbeResult& result);
   [[nodiscard]] HealthMonitor::Listening listens_beyond_loopback();
-  Task<> see_it_stop(int signal, Instant deadline);
+  Task<> end_process(Instant deadline);
+  Task<> end_unhealthy();
+  [[nodiscard]] Duration grace_period() const;
   [[nodiscard]] bool has_other_processes() const;
 
   Context& context_;
@@ -352,8 +354,9 @@ class Replica {
   Pidfd lost_;  // parked or just started when its keeper died
   std::string last_probe_output_;
   bool told_listening_ = false;
-  bool preparing_ = false;  // on its way to parked
-  bool going_ = false;      // on its way from parked to running
+  bool ends_unhealthy_ = false;  // ended by us, to start again
+  bool preparing_ = false;       // on its way to parked
+  bool going_ = false;           // on its way from parked to running
 };
 
 }  // namespace pcompose::scheduler

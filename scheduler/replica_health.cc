@@ -191,6 +191,8 @@ Task<> Replica::probe_once() {
 Task<> Replica::watch_health() {
   co_await open_diag();
   while (monitor_) {
+    bool over = row_.health == Health::unhealthy && service_.restart_unhealthy.value_or(false);
+    if (over) co_return co_await end_unhealthy();
     auto due = monitor_->next_probe() - context_.clock.now();
     if (due > Duration::zero()) {
       co_await (health_wake_.wait() || sleep_for(due));

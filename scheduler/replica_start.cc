@@ -367,6 +367,7 @@ void Replica::started(engine::Launched launched) {
     context_.keeper->store(descriptor_name("tty"), terminal_.get());
   }
   started_at_ = context_.clock.now();
+  ends_unhealthy_ = false;
   row_.started_ns = context_.wall_ns();
   row_.stopped_by_user = false;
   row_.error = warning_;

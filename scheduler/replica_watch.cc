@@ -71,7 +71,9 @@ std::optional<Duration> Replica::note_end() {
   context_.end_noted(process_name());
   stdin_.reset();
   for (const char* what : {"in", "tty"}) context_.keeper->drop(descriptor_name(what));
-  auto who = row_.stopped_by_user ? Ended::by_the_user : Ended::by_itself;
+  auto who = row_.stopped_by_user ? Ended::by_the_user
+             : ends_unhealthy_    ? Ended::unhealthy
+                                  : Ended::by_itself;
   auto delay = restarts_.after_exit(row_.exit_code, context_.clock.now() - started_at_, who);
   row_.restarts = restarts_.restarts();
   set_status(delay ? Status::restarting : Status::exited);
@@ -199,8 +201,7 @@ void Replica::unpause() {
 }
 
 Task<> Replica::stop(std::optional<Duration> grace) {
-  Duration patience = grace.value_or(service_.stop_grace_period.value_or(std::chrono::seconds(10)));
-  Instant deadline = context_.clock.now() + patience;
+  Instant deadline = context_.clock.now() + grace.value_or(grace_period());
   unpause();
   co_await run_pre_stop(deadline);
   row_.stopped_by_user = true;
@@ -212,22 +213,27 @@ Task<> Replica::stop(std::optional<Duration> grace) {
   // To its end: a command that is cancelled in between would leave one that dies, and the next
   // would take it for one that runs.
   co_await asio::this_coro::reset_cancellation_state(asio::disable_cancellation());
-  co_await see_it_stop(stop_signal_of(service_, image_.config), deadline);
+  // One that is about to start again may have a process once more.
+  for (bool first = true; first || is_up() || watched_; first = false) {
+    co_await end_process(deadline);
+    if (is_up() || watched_) co_await (changed_.wait() || sleep_for(milliseconds(200)));
+  }
   co_await asio::this_coro::reset_cancellation_state(asio::enable_terminal_cancellation());
   if (was_up) tell("stop");
 }
 
-Task<> Replica::see_it_stop(int signal, Instant deadline) {
+// The stop signal, and SIGKILL once the deadline is over or waiting for it is useless.
+Task<> Replica::end_process(Instant deadline) {
+  if (!pidfd_) co_return;
+  int signal = stop_signal_of(service_, image_.config);
   StopSignal reaction(row_.pid, signal);
-  if (pidfd_) {
-    pidfd_.send_signal(signal);
-    tell("kill", {{"signal", std::to_string(signal)}});
-  }
+  pidfd_.send_signal(signal);
+  tell("kill", {{"signal", std::to_string(signal)}});
   constexpr Duration kShortest = milliseconds(20), kLongest = milliseconds(200);
   Duration step = kShortest;
-  while (is_up() || watched_) {
+  for (;;) {
     co_await (changed_.wait() || sleep_for(step));
-    if (!pidfd_) continue;
+    if (!pidfd_) co_return;
     auto left = deadline - context_.clock.now();
     auto others = has_other_processes() ? StopSignal::Others::some : StopSignal::Others::none;
     auto now = reaction.look(others, left);
@@ -235,6 +241,16 @@ Task<> Replica::see_it_stop(int signal, Instant deadline) {
     if (now == StopSignal::Reaction::none || left <= Duration::zero()) pidfd_.send_signal(SIGKILL);
     step = now == StopSignal::Reaction::possible ? std::min(step * 2, kLongest) : kShortest;
   }
+}
+
+// It starts again, whatever its restart policy.
+Task<> Replica::end_unhealthy() {
+  ends_unhealthy_ = true;
+  co_await end_process(context_.clock.now() + grace_period());
+}
+
+Duration Replica::grace_period() const {
+  return service_.stop_grace_period.value_or(std::chrono::seconds(10));
 }
 
 bool Replica::has_other_processes() const {

@@ -9,7 +9,7 @@
 namespace pcompose::scheduler {
 
 // Why a container ended.
-enum class Ended { by_itself, by_the_user };
+enum class Ended { by_itself, by_the_user, unhealthy };  // unhealthy: we ended it for that
 
 // Whether it starts again with the machine: docker's rules. (on-failure is about its own failures.)
 inline bool starts_at_boot(const compose::RestartPolicy& policy, bool stopped_by_user) {

@@ -49,6 +49,13 @@ TEST(Errors, Table) {
        "compose.yaml:1:34: services.a.ports[0]: \"8000-8010:80-85\": 11 host ports (8000-8010) "
        "cannot meet 6 "
        "container ports (80-85)"},
+      {"services: {a: {image: x, x-pcompose: {restart_unhealthy: often}}}\n",
+       "compose.yaml:1:58: services.a.x-pcompose.restart_unhealthy: must be true or false"},
+      {"services: {a: {image: x, x-pcompose: {restart: true}}}\n",
+       "compose.yaml:1:48: services.a.x-pcompose.restart: is not known; 'restart_unhealthy: true' "
+       "is"},
+      {"x-pcompose: {restart_unhealthy: often}\nservices: {a: {image: x}}\n",
+       "compose.yaml:1:14: x-pcompose.restart_unhealthy: must be true or false"},
       {"services: {a: {image: x, networks: [back]}}\n",
        "compose.yaml:1:37: services.a.networks.back: refers to undefined network back; define it "
        "under the top-level "

@@ -69,6 +69,21 @@ TEST_F(HealthTest, WaitingHasItsTimeout) {
   EXPECT_EQ(state("db"), "running");
 }
 
+// It is asked to end first, and starts again although it has no restart policy.
+TEST_F(HealthTest, TheUnhealthyIsRestartedOnRequest) {
+  compose(R"(services:
+  db:
+    image: busybox
+    command: sh -c 'touch /ok; trap "echo asked; exit 0" TERM; echo begun; while :; do sleep 0.05; done'
+    healthcheck: {test: [CMD, test, -e, /ok], interval: 100ms, retries: 1}
+    x-pcompose: {restart_unhealthy: true}
+)");
+  expect(0, {"up", "-d", "--wait"});
+  expect(0, {"exec", "-T", "db", "rm", "/ok"});
+  std::vector<std::string> wanted = {"begun", "asked", "begun"};
+  EXPECT_TRUE(eventually([&] { return lines("db") == wanted && health("db") == "healthy"; }));
+}
+
 TEST_F(HealthTest, AProbeThatHangsIsAFailure) {
   compose(R"(services:
   db:

@@ -30,6 +30,14 @@ TEST(Restart, OnFailureWantsAFailureAndCounts) {
   EXPECT_FALSE(t.after_exit(1, seconds(1), Ended::by_itself));
 }
 
+TEST(Restart, WhatWasUnhealthyStartsAgainWhateverThePolicy) {
+  EXPECT_EQ(RestartTracker({Restart::no, 0}).after_exit(0, seconds(1), Ended::unhealthy),
+            milliseconds(100));
+  RestartTracker t({Restart::on_failure, 1});
+  EXPECT_TRUE(t.after_exit(0, seconds(1), Ended::unhealthy));
+  EXPECT_FALSE(t.after_exit(0, seconds(1), Ended::unhealthy));
+}
+
 TEST(Restart, AStartByTheUserBeginsAnew) {
   RestartTracker t({Restart::on_failure, 1});
   EXPECT_EQ(t.after_exit(1, milliseconds(1), Ended::by_itself), milliseconds(100));
