@@ -92,10 +92,21 @@ bool is_of_another_version(const std::string& config_hash) {
   return !config_hash.starts_with(fmt::format("{}-", kConfigHashVersion));
 }
 
-std::vector<Change> changes(const Service& before, const Service& after, const Project& project) {
+std::vector<Change> changes(const Service& before, const Project& was, const Service& after,
+                            const Project& project) {
   Differences differences(after);
-  json::value old = hashed_form(before, project), wanted = hashed_form(after, project);
+  json::value old = hashed_form(before, was), wanted = hashed_form(after, project);
   differences.compare("", &old, &wanted);
+  std::set<std::string> seen;
+  for (const Mount& mount : after.volumes) {
+    auto now = project.volumes.find(mount.source), then = was.volumes.find(mount.source);
+    if (mount.type != MountType::volume || now == project.volumes.end() ||
+        then == was.volumes.end() || now->second.driver_opts == then->second.driver_opts ||
+        !seen.insert(mount.source).second)
+      continue;
+    differences.out.push_back(
+        {fmt::format("volumes.{}.driver_opts", mount.source), now->second.position});
+  }
   return std::move(differences.out);
 }
 

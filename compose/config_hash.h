@@ -28,7 +28,9 @@ struct Change {
   Position position;  // of the new value; of what holds it where it is gone
 };
 
-// What differs between two descriptions of a service, of all that its hash covers; by path.
-std::vector<Change> changes(const Service& before, const Service& after, const Project& project);
+// What differs between a service as it was made, with the project that it was then, and as it is
+// now: of all that its hash covers but what the caller adds to it; by path.
+std::vector<Change> changes(const Service& before, const Project& was, const Service& after,
+                            const Project& project);
 
 }  // namespace pcompose::compose

@@ -86,7 +86,7 @@ void put_values(const json::object& request, Materials& into) {
 }
 
 std::string change_text(const std::vector<compose::Change>& changes) {
-  if (changes.empty()) return "a secret or config changed";
+  if (changes.empty()) return "a secret, config or volume changed";
   std::string text;
   for (size_t i = 0; i < changes.size() && i < 3; ++i) {
     const compose::Change& c = changes[i];
@@ -147,12 +147,13 @@ Desired Supervisor::desired(const Materials& materials) {
 }
 
 // An upgrade recreates nothing: where another version made the hash, the descriptions decide.
-void Supervisor::note_changes(Observed& observed, const Desired& desired) const {
+void Supervisor::note_changes(Observed& observed, const Desired& desired,
+                              const compose::Project& was) const {
   for (ObservedContainer& c : observed.containers) {
     auto wanted = desired.config_hash.find(c.service);
     if (wanted == desired.config_hash.end() || wanted->second == c.config_hash) continue;
-    auto changes =
-        compose::changes(replicas_.at(c.name)->service(), model_.services.at(c.service), model_);
+    auto changes = compose::changes(replicas_.at(c.name)->service(), was,
+                                    model_.services.at(c.service), model_);
     if (changes.empty() && compose::is_of_another_version(c.config_hash)) {
       c.config_hash = wanted->second;
     } else {
@@ -294,7 +295,7 @@ Task<> Supervisor::bring_up(const json::object& request, ProgressSink& progress,
     }
     Observed observed = co_await observe();
     Desired desired_state = desired(materials);
-    note_changes(observed, desired_state);
+    note_changes(observed, desired_state, before);
     plan = planner(desired_state, observed);
     auto conflict =
         flag(request, "auto_ports") ? netns::Conflict::next_free : netns::Conflict::refuse;

@@ -94,7 +94,7 @@ class Supervisor final : public Runtime {
   [[nodiscard]] Task<Observed> observe();
   Desired desired(const Materials& materials);
   void keep_promised(Observed& observed) const;
-  void note_changes(Observed& observed, const Desired& desired) const;
+  void note_changes(Observed& observed, const Desired& desired, const compose::Project& was) const;
   Task<> reserve_ports(const Plan& plan, netns::Conflict conflict, ProgressSink& progress);
   using Planner = std::function<Plan(const Desired&, const Observed&)>;
   Task<> bring_up(const json::object& request, ProgressSink& progress, const Planner& planner);

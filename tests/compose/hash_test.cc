@@ -160,7 +160,7 @@ TEST(Hash, TellsItsVersion) {
 std::string changes_of(const std::string& before, const std::string& after) {
   Project old = project_of(before), wanted = project_of(after);
   std::string text;
-  for (const Change& c : changes(old.services.at("a"), wanted.services.at("a"), wanted))
+  for (const Change& c : changes(old.services.at("a"), old, wanted.services.at("a"), wanted))
     text += (text.empty() ? "" : "; ") + c.path + " " + c.position.str();
   return text;
 }
@@ -175,6 +175,28 @@ TEST(Changes, NameTheAttributeAndItsPlace) {
   EXPECT_EQ(changes_of("    user: a\n", "    command: [x]\n"),
             "command compose.yaml:4:14; user compose.yaml:2:3");
   EXPECT_EQ(changes_of("    ports: [80]\n", "    ports: [81]\n"), "ports compose.yaml:4:12");
+}
+
+std::string change_of_volume(const std::string& before, const std::string& after) {
+  auto project = [](const std::string& volume) {
+    FakeFiles files({{"/p/compose.yaml",
+                      "services:\n  a: {image: x, volumes: ['vol:/v', 'vol:/w']}\n"
+                      "volumes:\n  vol: {" +
+                          volume + "}\n"}});
+    return load(options_in("/p"), files);
+  };
+  Project old = project(before), wanted = project(after);
+  std::string text;
+  for (const Change& c : changes(old.services.at("a"), old, wanted.services.at("a"), wanted))
+    text += (text.empty() ? "" : "; ") + c.path + " " + c.position.str();
+  return text;
+}
+
+TEST(Changes, OfVolumesAreChangesOfWhoMountsThem) {
+  EXPECT_EQ(change_of_volume("driver_opts: {o: size=1m}", "driver_opts: {o: size=1m}"), "");
+  EXPECT_EQ(change_of_volume("driver_opts: {o: size=1m}", "driver_opts: {o: size=2m}"),
+            "volumes.vol.driver_opts compose.yaml:4:3");
+  EXPECT_EQ(change_of_volume("name: one", "name: two"), "volumes compose.yaml:2:26");
 }
 
 TEST(Hash, OptionsOfItsVolumesCount) {
