@@ -61,6 +61,19 @@ services:
   EXPECT_EQ(expect(0, {"exec", "-T", "always", "nslookup", "wanted"}).code, 0);
 }
 
+TEST_F(SystemdTest, WhatWasOnlyCreatedNeedsNoProcessAndOutlivesAReboot) {
+  compose("services:\n  w: {image: busybox, command: sleep 1000, restart: unless-stopped}\n");
+  expect(0, {"up", "--no-start"});
+  EXPECT_TRUE(eventually([&] { return supervisor() == 0 && keeper() == 0; }));
+  std::string id = expect(0, {"ps", "-a", "-q"}).out;
+  reboot();
+  expect(0, {"system", "boot"});
+  EXPECT_EQ(state("w"), "created");
+  expect(0, {"start"});
+  EXPECT_EQ(state("w"), "running");
+  EXPECT_EQ(expect(0, {"ps", "-q"}).out, id);
+}
+
 TEST_F(SystemdTest, UpWithWaitTellsWhoStartedItThatAllAreHealthy) {
   compose(R"(services:
   w:
