@@ -1,8 +1,10 @@
 #include "scheduler/stop_signal.h"
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <ctime>
+#include <filesystem>
 #include <sstream>
 #include <sys/syscall.h>
 #include <sys/uio.h>
@@ -44,14 +46,12 @@ constexpr TimedCall kTimedCalls[] = {
 
 }  // namespace
 
-// Its main thread, at one moment.
+// One of its threads, at one moment.
 struct StopSignal::Thread {
-  explicit Thread(pid_t process, int signal) : pid(process) {
-    std::string path = "/proc/" + std::to_string(pid) + "/task/" + std::to_string(pid);
+  Thread(const std::string& path, pid_t id, int signal) : tid(id) {
     std::string status = read_file(path + "/status");
     heeds = mask_holds(field(status, "SigCgt"), signal) ||
             mask_holds(field(status, "SigBlk"), signal);  // for sigwait(3) or a signalfd(2)
-    single = field(status, "Threads") == "1";
     sleeps = field(status, "State").starts_with('S');
     wakes = field(status, "voluntary_ctxt_switches");
     std::istringstream call(read_file(path + "/syscall"));
@@ -78,7 +78,7 @@ struct StopSignal::Thread {
     std::array<int64_t, 2> time{};  // a timespec or a timeval
     iovec ours{time.data(), sizeof time};
     iovec theirs{reinterpret_cast<void*>(address), sizeof time};  // NOLINT: not our address
-    if (::process_vm_readv(pid, &ours, 1, &theirs, 1, 0) != sizeof time) return Duration::zero();
+    if (::process_vm_readv(tid, &ours, 1, &theirs, 1, 0) != sizeof time) return Duration::zero();
     if (number == SYS_clock_nanosleep && (arguments[1] & TIMER_ABSTIME) != 0) {
       timespec now{};
       ::clock_gettime(static_cast<clockid_t>(arguments[0]), &now);
@@ -92,18 +92,27 @@ struct StopSignal::Thread {
     return std::chrono::seconds(time[0]) + rest;
   }
 
-  pid_t pid;
-  bool heeds = true, single = false, sleeps = false;
+  pid_t tid;
+  bool heeds = true, sleeps = false;
   std::string wakes, place;
   long number = -1;  // of the system call that it is in
   std::array<uint64_t, 6> arguments{};
 };
 
+std::vector<StopSignal::Thread> StopSignal::threads() const {
+  std::vector<Thread> out;
+  std::string tasks = "/proc/" + std::to_string(pid_) + "/task";
+  for (const auto& task : std::filesystem::directory_iterator(tasks)) {
+    auto tid = static_cast<pid_t>(std::stol(task.path().filename()));
+    out.emplace_back(task.path(), tid, signal_);
+  }
+  return out;
+}
+
 StopSignal::StopSignal(pid_t pid, int signal) : pid_(pid), signal_(signal) {
   try {
-    heeded_ = Thread(pid, signal).heeds;
-  } catch (const std::exception&) {
-    heeded_ = true;  // in doubt
+    heeded_ = std::ranges::any_of(threads(), &Thread::heeds);
+  } catch (const std::exception&) {  // it ends just now
   }
 }
 
@@ -111,26 +120,29 @@ StopSignal::StopSignal(pid_t pid, int signal) : pid_(pid), signal_(signal) {
 bool StopSignal::wakes_in_time(const Thread& thread, Duration left) {
   auto time = thread.time();
   if (!time || *time > left) return false;
-  if (first_wait_ && first_wait_->place == thread.place) return first_wait_->wakes == thread.wakes;
-  first_wait_ = Wait{thread.place, thread.wakes};
+  Wait now{thread.place, thread.wakes};
+  Wait& first = first_waits_.try_emplace(thread.tid, now).first->second;
+  if (first.place == now.place) return first.wakes == now.wakes;
+  first = now;
   return true;
 }
 
 StopSignal::Reaction StopSignal::look(Others others, Duration left) {
-  bool doubt = false;
+  bool doubt = true;
   try {
-    Thread thread(pid_, signal_);
-    if (thread.heeds && lost_) {
+    auto all = threads();
+    bool heeds = std::ranges::any_of(all, &Thread::heeds);
+    if (heeds && lost_) {
       lost_ = false;
       heeded_ = true;
       return Reaction::missed;
     }
-    heeded_ = heeded_ || thread.heeds;
+    heeded_ = heeded_ || heeds;
     lost_ = !heeded_;
-    doubt = heeded_ || others == Others::some || !thread.single || !thread.sleeps ||
-            thread.number < 0 || wakes_in_time(thread, left);
-  } catch (const std::exception&) {
-    doubt = true;  // it ends just now
+    doubt = heeded_ || others == Others::some || std::ranges::any_of(all, [&](const Thread& t) {
+              return !t.sleeps || t.number < 0 || wakes_in_time(t, left);
+            });
+  } catch (const std::exception&) {  // it ends just now
   }
   looks_ = doubt ? 0 : looks_ + 1;
   if (doubt) return Reaction::possible;

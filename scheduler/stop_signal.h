@@ -1,9 +1,10 @@
 // What PID 1 of a container can still do about its stop signal, as far as /proc tells.
 #pragma once
 
-#include <optional>
+#include <map>
 #include <string>
 #include <sys/types.h>
+#include <vector>
 
 #include "base/clock.h"
 
@@ -31,17 +32,19 @@ class StopSignal {
 
  private:
   struct Thread;
+  [[nodiscard]] std::vector<Thread> threads() const;
   bool wakes_in_time(const Thread& thread, Duration left);
 
   pid_t pid_;
   int signal_;
-  bool heeded_;  // from the beginning: what has a handler may take it away once it was called
+  // From the beginning, or in doubt: what has a handler may take it away once it was called.
+  bool heeded_ = true;
   bool lost_ = false;
   int looks_ = 0;  // in a row, without a doubt
   struct Wait {
     std::string place, wakes;  // where it waits; how often it has woken
   };
-  std::optional<Wait> first_wait_;
+  std::map<pid_t, Wait> first_waits_;  // by thread
 };
 
 }  // namespace pcompose::scheduler

@@ -1,13 +1,15 @@
 // Programs that meet a stop signal in ways of their own. Static, so that they run in any root.
 //
 //   payload signalfd   holds it blocked and waits for a signalfd(2)
-//   payload sigwait    the same, but sits in rt_sigtimedwait(2), where /proc does not show it as
-//   blocked payload sleep MS   sleeps, then takes a handler payload work MS    the same, but is
-//   busy until then payload once       gives its handler away when it is called, as Node's
-//   process.once() does
+//   payload sigwait    … and sits in rt_sigtimedwait(2): /proc does not show it as blocked then
+//   payload sleep MS   sleeps, then takes a handler
+//   payload work MS    is busy, then takes a handler
+//   payload once       gives its handler away when it is called, as Node's process.once() does
+//   payload threads    two threads, none of which can receive it
 //
-// Each says "ready" when it heeds the signal, and "stopped" a second after it came.
+// Each but the last says "ready" when it heeds the signal, and "stopped" a second after it came.
 #include <poll.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -53,6 +55,10 @@ void wait_by_descriptor(const sigset_t& signals) {
   poll(&source, 1, -1);
 }
 
+void* wait_for_ever(void*) {
+  for (;;) pause();
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -73,6 +79,11 @@ int main(int argc, char** argv) {
   } else if (strcmp(way, "work") == 0 && argc == 3) {
     be_busy_for(atoi(argv[2]));
     wait_in_handler(0);
+  } else if (strcmp(way, "threads") == 0) {
+    pthread_t other;
+    pthread_create(&other, nullptr, wait_for_ever, nullptr);
+    ready();
+    wait_for_ever(nullptr);
   } else if (strcmp(way, "once") == 0) {
     wait_in_handler(static_cast<int>(SA_RESETHAND));
   } else {

@@ -92,6 +92,8 @@ TEST_F(StopTest, WhoCannotReceiveItIsNotWaitedFor) {
   stop("command: [sleep, '1000']", "");
   EXPECT_LT(took_, seconds(5));
   EXPECT_EQ(code(), 137);
+  stop("command: [/payload, threads]");
+  EXPECT_LT(took_, seconds(5));
   // Asleep again and again, at the same place.
   stop("command: [tail, -f, /dev/null]", "");
   EXPECT_LT(took_, seconds(5));
