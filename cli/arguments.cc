@@ -20,10 +20,10 @@ const Words& globals_with_value() {
 const Words* with_value_of(const std::string& command) {
   static const std::map<std::string, Words> table = {
       {"exec", {"-u", "--user", "-w", "--workdir", "-e", "--env", "--index"}},
-      {"run",
-       {"-u", "--user", "-w", "--workdir", "-e", "--env", "--env-from-file", "-l", "--label", "-v",
-        "--volume", "-p", "--publish", "--name", "--entrypoint", "--cap-add", "--cap-drop",
-        "--pull", "--detach-keys"}}};
+      {"run", {"-u",           "--user",          "-w",         "--workdir", "-e",
+               "--env",        "--env-from-file", "-l",         "--label",   "-v",
+               "--volume",     "--volumes",       "-p",         "--publish", "--name",
+               "--entrypoint", "--cap-add",       "--cap-drop", "--pull",    "--detach-keys"}}};
   auto found = table.find(command);
   return found == table.end() ? nullptr : &found->second;
 }
@@ -31,7 +31,7 @@ const Words* with_value_of(const std::string& command) {
 // "-u", and the last of several letters behind one dash: "-dTu".
 bool takes_next(const std::string& word, const Words& with_value) {
   if (with_value.contains(word)) return true;
-  if (word.size() < 3 || word[1] == '-') return false;
+  if (word.size() < 3 || word[1] == '-' || word.find('=') != std::string::npos) return false;
   for (size_t i = 1; i + 1 < word.size(); ++i) {
     // From a letter with a value on, the rest of the word is the value.
     if (with_value.contains(std::string("-") + word[i])) return false;
@@ -65,6 +65,22 @@ std::vector<std::string> cut_command(int& argc, char** argv) {
     in_command = true;
   }
   return {};
+}
+
+std::vector<std::string> with_long_names(const CLI::App& app, int argc, char** argv) {
+  std::vector<std::string> words(argv + 1, argv + argc);
+  const CLI::App* command = &app;
+  for (std::string& word : words) {
+    if (word == "--") break;
+    auto named = [&](const CLI::App* a) { return a->get_name() == word; };
+    if (auto next = command->get_subcommands(named); !next.empty()) command = next.front();
+    if (word.size() < 4 || word[0] != '-' || word[1] == '-' || word[2] != '=') continue;
+    for (const CLI::Option* o : command->get_options()) {
+      if (o->check_sname(word.substr(1, 1)) && !o->get_lnames().empty())
+        word = "--" + o->get_lnames().front() + word.substr(2);
+    }
+  }
+  return words;
 }
 
 }  // namespace pcompose::cli

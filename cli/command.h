@@ -88,6 +88,9 @@ void add_version(CLI::App& app, Run& run);
 // there is the command's.
 std::vector<std::string> cut_command(int& argc, char** argv);
 
+// The arguments, with "-i=false" as "--interactive=false": CLI11 knows the form of long names only.
+std::vector<std::string> with_long_names(const CLI::App& app, int argc, char** argv);
+
 // --progress: how a command tells what it does. `auto`, `tty` and `plain` are lines.
 enum class Style { lines, json, quiet };
 Style style_of(const Globals& globals);

@@ -122,7 +122,9 @@ int run_command(int argc, char** argv, Globals& globals) {
       c->add_flag("--dry-run", globals.dry_run, "Print, and do nothing");
   }
   try {
-    app.parse(argc, argv);
+    auto words = with_long_names(app, argc, argv);
+    std::ranges::reverse(words);  // as CLI11 wants them
+    app.parse(std::move(words));
   } catch (const CLI::ParseError& e) {
     int code = app.exit(e);
     return code == 0 ? 0 : 1;

@@ -25,12 +25,23 @@ struct RunFlags {
        quiet_pull = false, remove_orphans = false;
   std::string pull, entrypoint, detach_keys = "ctrl-p,ctrl-q";
   std::vector<std::string> env_files;
-  CLI::Option* entrypoint_given = nullptr;
+  CLI::Option *entrypoint_given = nullptr, *no_tty_given = nullptr;
 };
 
 std::optional<std::string> from_environment(std::string_view name) {
   const char* value = std::getenv(std::string(name).c_str());
   return value == nullptr ? std::nullopt : std::optional<std::string>(value);
+}
+
+bool wants_terminal(const RunFlags& flags) {
+  if (flags.tty && flags.no_tty) throw Error("--tty and --no-tty exclude each other");
+  bool wanted = flags.tty || (flags.no_tty_given->count() > 0 && !flags.no_tty);
+  bool ours = flags.options.interactive && !flags.detach;
+  if (wanted && ours && ::isatty(STDIN_FILENO) == 0) {
+    throw Error("cannot attach stdin to a TTY-enabled container because stdin is not a terminal")
+        .hint("leave out --tty, or give -i=false");
+  }
+  return wanted || (ours && has_terminal() && !flags.no_tty);
 }
 
 compose::Service described(const compose::Project& project, const std::string& service,
@@ -42,9 +53,7 @@ compose::Service described(const compose::Project& project, const std::string& s
     if (!text) throw Error("--env-from-file: no file " + path);
     options.env_files.emplace_back(path, *text);
   }
-  if (flags.tty && flags.no_tty) throw Error("--tty and --no-tty exclude each other");
-  bool possible = has_terminal() && options.interactive && !flags.detach;
-  options.terminal = flags.tty || (possible && !flags.no_tty);
+  options.terminal = wants_terminal(flags);
   return scheduler::one_off(project, service, options, from_environment, random_hex(6),
                             std::filesystem::current_path().string());
 }
@@ -117,7 +126,7 @@ void add_container_options(CLI::App* c, RunFlags& flags) {
   many("-e,--env", o.environment, "Set a variable: K=V, or K from our environment");
   many("--env-from-file", flags.env_files, "Variables from a file");
   many("-l,--label", o.labels, "Add a label: K=V");
-  many("-v,--volume", o.volumes, "Mount something: SOURCE:TARGET[:OPTIONS]");
+  many("-v,--volume,--volumes", o.volumes, "Mount something: SOURCE:TARGET[:OPTIONS]");
   many("--cap-add", o.cap_add, "Add a capability");
   many("--cap-drop", o.cap_drop, "Drop a capability");
   auto* publish = many("-p,--publish", o.publish, "Publish a port");
@@ -136,13 +145,15 @@ void add_run(CLI::App& app, Globals& globals, Run& run) {
   CLI::App* c = app.add_subcommand("run", "Run a one-off command in a container of its own");
   c->add_flag("-d,--detach", flags->detach, "Return once it runs, and print its id");
   c->add_flag("--rm", flags->remove, "Remove the container when it ends");
-  c->add_flag("-T,--no-tty,--no-TTY", flags->no_tty, "Without a terminal");
+  flags->no_tty_given = c->add_flag("-T,--no-tty,--no-TTY", flags->no_tty, "Without a terminal");
   c->add_flag("-t,--tty", flags->tty, "With a terminal")->group("");
   c->add_flag("-i,--interactive,!--no-interactive", flags->options.interactive,
               "Pass our stdin on (the default); -i=false does not");
   c->add_flag("--no-deps", flags->options.no_deps, "Leave out what the service depends on");
   c->add_option("--pull", flags->pull, "always, missing, never or build, instead of the file's")
       ->check(CLI::IsMember({"always", "missing", "never", "build"}));
+  c->add_flag("--build")->description("Without effect: nothing can be built yet");
+  c->add_flag("--quiet-build")->description("Without effect: nothing is built");
   c->add_flag("--quiet-pull", flags->quiet_pull, "Pull without progress");
   c->add_flag("-q,--quiet", flags->quiet, "Only what the command prints");
   c->add_flag("--remove-orphans", flags->remove_orphans,

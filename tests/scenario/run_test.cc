@@ -93,6 +93,15 @@ TEST_F(RunTest, IsListedWithAAndGoesWithTheOrphans) {
   EXPECT_EQ(expect(0, {"ps", "-a", "-q"}).out, "");
 }
 
+TEST_F(RunTest, ATerminalNeedsOneOfOurs) {
+  for (const char* flag : {"--tty", "--no-tty=false"}) {
+    Result refused = expect(1, {"run", "--rm", "--no-deps", flag, "web", "true"});
+    EXPECT_NE(refused.err.find("stdin is not a terminal"), std::string::npos) << refused.err;
+  }
+  Result without = expect(0, {"run", "--rm", "--no-deps", "-q", "-i=false", "--tty", "web", "tty"});
+  EXPECT_NE(without.out.find("/dev/pts/0"), std::string::npos) << without.out;
+}
+
 TEST_F(RunTest, DryRunPrintsThePlan) {
   Result r = expect(0, {"run", "--dry-run", "--name", "job", "web", "true"});
   EXPECT_NE(r.out.find("wait until db has become healthy (needed by web)"), std::string::npos);
