@@ -77,7 +77,8 @@ Plan plan_down(const compose::Project& project, const Observed& observed,
 Plan plan_stop(const compose::Project& project, const Observed& observed,
                const std::vector<std::string>& services);
 
-// Starts containers that exist and are down. Throws Error where a named service has none.
+// Starts containers that exist and are down, and those that they depend on. Throws Error where a
+// named service has none.
 Plan plan_start(const compose::Project& project, const Observed& observed,
                 const std::vector<std::string>& services);
 
@@ -87,6 +88,7 @@ Plan plan_restart(const compose::Project& project, const Observed& observed,
 
 // A signal for all that are up, in no order.
 Plan plan_kill(const Observed& observed, const std::vector<std::string>& services, int signal);
+// Throw Error where all that run are paused already, or none is.
 Plan plan_pause(const Observed& observed, const std::vector<std::string>& services);
 Plan plan_unpause(const Observed& observed, const std::vector<std::string>& services);
 

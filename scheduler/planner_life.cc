@@ -126,6 +126,23 @@ Plan each(const Observed& observed, const std::vector<std::string>& services, co
 
 }  // namespace
 
+namespace {
+
+// And what they depend on, as far as it exists: a service comes back with what it needs.
+std::set<std::string> with_dependencies(const Project& project, const Observed& observed,
+                                        const std::vector<std::string>& services) {
+  std::set<std::string> out = chosen(observed, services);
+  compose::ServiceGraph graph(project);
+  for (const std::string& name : std::set(out)) {
+    if (!project.services.contains(name)) continue;
+    auto needed = graph.selection({name}, compose::Dependencies::with);
+    out.insert(needed.begin(), needed.end());
+  }
+  return out;
+}
+
+}  // namespace
+
 Plan plan_start(const Project& project, const Observed& observed,
                 const std::vector<std::string>& services) {
   for (const std::string& name : services) {
@@ -137,7 +154,7 @@ Plan plan_start(const Project& project, const Observed& observed,
     }
   }
   LifePlanner planner(project, observed);
-  planner.start(chosen(observed, services), "start", {});
+  planner.start(with_dependencies(project, observed, services), "start", {});
   return std::move(planner.plan);
 }
 
@@ -171,16 +188,36 @@ Plan plan_kill(const Observed& observed, const std::vector<std::string>& service
               [&](const ReplicaRef& r) { return KillContainer{r, signal}; });
 }
 
+namespace {
+
+// What has that state already is passed over, unless there is nothing else.
+void refuse_nothing(const Plan& plan, const Observed& observed,
+                    const std::vector<std::string>& services, const char* reason, auto is) {
+  auto names = chosen(observed, services);
+  for (const auto& c : observed.containers) {
+    if (plan.empty() && names.contains(c.service) && !c.one_off && is(c))
+      throw Error("container " + c.name + " is " + reason);
+  }
+}
+
+}  // namespace
+
 Plan plan_pause(const Observed& observed, const std::vector<std::string>& services) {
   auto running = [](const auto& c) { return c.status == Status::running && !c.one_off; };
-  return each(observed, services, "pause", running,
-              [](const ReplicaRef& r) { return PauseContainer{r}; });
+  Plan plan = each(observed, services, "pause", running,
+                   [](const ReplicaRef& r) { return PauseContainer{r}; });
+  refuse_nothing(plan, observed, services, "already paused",
+                 [](const auto& c) { return c.status == Status::paused; });
+  return plan;
 }
 
 Plan plan_unpause(const Observed& observed, const std::vector<std::string>& services) {
   auto paused = [](const auto& c) { return c.status == Status::paused && !c.one_off; };
-  return each(observed, services, "unpause", paused,
-              [](const ReplicaRef& r) { return UnpauseContainer{r}; });
+  Plan plan = each(observed, services, "unpause", paused,
+                   [](const ReplicaRef& r) { return UnpauseContainer{r}; });
+  refuse_nothing(plan, observed, services, "not paused",
+                 [](const auto& c) { return c.status == Status::running; });
+  return plan;
 }
 
 Plan plan_remove(const Project& project, const Observed& observed,

@@ -41,6 +41,7 @@ class UpPlanner {
     if (order.empty())
       throw Error("no service selected").hint("the project has no service in an active profile");
     selected_ = {order.begin(), order.end()};
+    for (const std::string& name : order) require_lenders(project_.services.at(name));
     if (options_.remove_orphans) remove_orphans();
     for (const std::string& name : order) leave_changed_networks(project_.services.at(name));
     for (const std::string& name : order) add_service(project_.services.at(name));
@@ -85,6 +86,17 @@ class UpPlanner {
     after.erase(std::unique(after.begin(), after.end()), after.end());
     plan_.nodes.push_back({std::move(operation), std::move(cause), std::move(after)});
     return plan_.nodes.size() - 1;
+  }
+
+  // --no-deps, and whose network or volumes it is to have is gone.
+  void require_lenders(const Service& service) const {
+    for (const Loan& loan : loans_of(service)) {
+      if (selected_.contains(loan.owner) || has_containers(loan.owner)) continue;
+      throw Error(
+          fmt::format("cannot share {} with service {}: container missing", loan.what, loan.owner))
+          .at(service.position)
+          .hint("leave out --no-deps, or create it first");
+    }
   }
 
   // Who lives in namespaces of a container that is made anew follows it, selected or not: they

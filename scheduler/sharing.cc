@@ -35,4 +35,20 @@ std::string lost_with(const compose::Service& service, const std::set<std::strin
   return "";
 }
 
+std::vector<Loan> loans_of(const compose::Service& service) {
+  std::vector<Loan> out;
+  const std::pair<const std::string*, const char*> kinds[] = {
+      {&service.network_mode, "network namespace"},
+      {&service.ipc, "IPC namespace"},
+      {&service.pid, "PID namespace"}};
+  for (const auto& [mode, what] : kinds) {
+    if (std::string owner = service_of(*mode); !owner.empty()) out.push_back({what, owner});
+  }
+  for (const std::string& from : service.volumes_from) {
+    // "NAME" and "NAME:ro"; of "container:NAME" no service is known.
+    if (!from.starts_with("container:")) out.push_back({"volume", from.substr(0, from.find(':'))});
+  }
+  return out;
+}
+
 }  // namespace pcompose::scheduler

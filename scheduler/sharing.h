@@ -20,4 +20,10 @@ std::vector<std::string> needs_process_of(const compose::Service& service);
 // namespace"; "" where it is nothing.
 std::string lost_with(const compose::Service& service, const std::set<std::string>& made_anew);
 
+// What the service has of another one's container: "network namespace" of "db".
+struct Loan {
+  std::string what, owner;
+};
+std::vector<Loan> loans_of(const compose::Service& service);
+
 }  // namespace pcompose::scheduler

@@ -117,7 +117,7 @@ TEST_F(PlannerTest, WhoLivesByAnothersProcessIsPreparedAfterItsStart) {
   for (auto& c : observed_.containers) c.status = Status::exited;
   EXPECT_NE(plan_start(project_, observed_, {"db", "web"})
                 .str()
-                .find("2 prepare container shop-web-1 (start) after 1\n"),
+                .find(" prepare container shop-web-1 (start) after 1\n"),
             std::string::npos);
 }
 
@@ -152,8 +152,12 @@ TEST_F(PlannerTest, StartTakesWhatIsDownInOrder) {
   EXPECT_EQ(plan_start(project_, observed_, {"db", "web"}).str(),
             "0 prepare container shop-db-1 (start)\n"
             "1 start container shop-db-1 (start) after 0\n"
-            "2 prepare container shop-web-1 (start)\n"
-            "3 start container shop-web-1 (start) after 1 2\n");
+            "2 prepare container shop-job-1 (start)\n"
+            "3 wait until db has become healthy (needed by job) after 1\n"
+            "4 start container shop-job-1 (start) after 3 2\n"
+            "5 prepare container shop-web-1 (start)\n"
+            "6 wait until job has completed successfully (needed by web) after 4\n"
+            "7 start container shop-web-1 (start) after 6 1 5\n");
   observed_.containers.pop_back();
   EXPECT_THROW(plan_start(project_, observed_, {"web"}), Error);
 }
