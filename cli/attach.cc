@@ -6,6 +6,7 @@
 #include <ctime>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include "base/loop.h"
 #include "cli/menu.h"
@@ -20,21 +21,22 @@ std::atomic<int> interrupts = 0;
 class BackgroundCall {
  public:
   BackgroundCall(const Globals& globals, const Roots& roots, std::string project,
-                 std::string target)
+                 std::string target, json::object body)
       : thread_(target) {
-    group_.spawn(call(globals, roots, std::move(project), std::move(target)));
+    group_.spawn(call(globals, roots, std::move(project), std::move(target), std::move(body)));
     context_.poll();
   }
 
  private:
-  Task<> call(const Globals& globals, Roots roots, std::string project, std::string target) {
+  Task<> call(const Globals& globals, Roots roots, std::string project, std::string target,
+              json::object body) {
     co_await thread_.run([&globals, roots = std::move(roots), project = std::move(project),
-                          target = std::move(target)] {
+                          target = std::move(target), body = std::move(body)] {
       Progress progress(globals);
       scheduler::ControlClient client(roots, project);
       try {
         client.call(
-            target, {}, [&](const json::object& event) { progress.show(event); },
+            target, body, [&](const json::object& event) { progress.show(event); },
             scheduler::Start::never);
       } catch (const std::exception&) {
         return;  // the supervisor is gone: nothing is left to stop
@@ -83,10 +85,15 @@ int attach(const Globals& globals, const Roots& roots, const std::string& projec
   LogPrinter printer(roots, project, options.services, options.format);
   printer.skip_before(record_time(since));
   printer.show_only(options.shown);
+  printer.keep_streams_apart();
   printer.announce_ends(
       std::chrono::duration_cast<std::chrono::nanoseconds>(since.time_since_epoch()).count());
+  // Neither what they depend on, unless it is named, too, nor what is not in the file.
+  const json::object ours{{"services", to_array(options.services)}};
   std::unique_ptr<BackgroundCall> stop, kill;
   Menu menu(options.menu);
+  if (auto names = printer.shown_names(); !names.empty())
+    fmt::print("Attaching to {}\n", fmt::join(names, ", "));
   printer.print_existing();
   while (printer.running() > 0) {
     printer.wait_and_print(250);
@@ -96,10 +103,10 @@ int attach(const Globals& globals, const Roots& roots, const std::string& projec
       fmt::print(stderr, "{}\n",
                  abort ? "Aborting on container exit..."
                        : "Gracefully stopping... (press Ctrl+C again to force)");
-      stop = std::make_unique<BackgroundCall>(globals, roots, project, "/v1/stop");
+      stop = std::make_unique<BackgroundCall>(globals, roots, project, "/v1/stop", ours);
     }
     if (interrupts >= 2 && !kill)
-      kill = std::make_unique<BackgroundCall>(globals, roots, project, "/v1/abort");
+      kill = std::make_unique<BackgroundCall>(globals, roots, project, "/v1/abort", ours);
   }
   printer.wait_and_print(0);
   if (interrupts > 0) return 130;

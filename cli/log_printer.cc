@@ -86,7 +86,8 @@ void LogPrinter::print(const Line& line) const {
     auto place = std::distance(
         sources_.begin(), std::find_if(sources_.begin(), sources_.end(),
                                        [&](const auto& s) { return &s.second == line.source; }));
-    std::string prefix = fmt::format("{:<{}} | ", line.source->prefix, width_);
+    // A space more than the longest, as docker compose has it: who cuts by columns finds the same.
+    std::string prefix = fmt::format("{:<{}}  | ", line.source->prefix, width_);
     bool color = !format_.no_color;
     out = color ? fmt::format("\x1b[{}m{}\x1b[0m",
                               kColors[static_cast<size_t>(place) % std::size(kColors)], prefix)
@@ -94,7 +95,10 @@ void LogPrinter::print(const Line& line) const {
   }
   if (format_.timestamps) out += line.line.time + " ";
   out += line.line.text + "\n";
-  std::fwrite(out.data(), 1, out.size(), stdout);
+  FILE* to = line.line.error && streams_apart_ ? stderr : stdout;
+  // Both may be one terminal: what was printed first is to be seen first.
+  if (to == stderr) std::fflush(stdout);
+  std::fwrite(out.data(), 1, out.size(), to);
 }
 
 void LogPrinter::print_existing() {
@@ -120,6 +124,16 @@ void LogPrinter::wait_and_print(int timeout_ms) {
   std::fwrite(ends_.data(), 1, ends_.size(), stdout);
   ends_.clear();
   std::fflush(stdout);
+}
+
+std::vector<std::string> LogPrinter::shown_names() {
+  refresh();
+  std::vector<std::string> names;
+  for (const auto& [id, source] : sources_) {
+    if (source.shown) names.push_back(source.prefix);
+  }
+  std::ranges::sort(names);
+  return names;
 }
 
 size_t LogPrinter::running() { return running_; }

@@ -45,6 +45,10 @@ class LogPrinter {
   [[nodiscard]] const std::vector<End>& ends() const { return ended_; }
   // Prints these only; the others still count as running.
   void show_only(std::vector<std::string> services) { shown_ = std::move(services); }
+  // What came from a container's stderr goes to ours.
+  void keep_streams_apart() { streams_apart_ = true; }
+  // The prefixes of the containers whose output is printed.
+  std::vector<std::string> shown_names();
   // How many of the containers run.
   size_t running();
 
@@ -71,6 +75,7 @@ class LogPrinter {
   LogFormat format_;
   std::string since_, until_;
   int number_ = 0;
+  bool streams_apart_ = false;
   size_t width_ = 0;
   size_t running_ = 0;
   std::optional<int64_t> announce_since_;

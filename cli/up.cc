@@ -108,7 +108,10 @@ AttachOptions attach_options(const compose::Project& project, const UpFlags& fla
     throw Error("no such service: " + flags.exit_code_from);
   auto with =
       flags.attach_dependencies ? compose::Dependencies::with : compose::Dependencies::without;
-  for (const std::string& name : compose::ServiceGraph(project).selection(flags.services, with)) {
+  compose::ServiceGraph graph(project);
+  if (options.services.empty())
+    options.services = graph.selection({}, compose::Dependencies::without);
+  for (const std::string& name : graph.selection(flags.services, with)) {
     auto named = [&](const auto& list) { return std::ranges::find(list, name) != list.end(); };
     bool wanted = flags.attach.empty() ? project.services.at(name).attach.value_or(true)
                                        : named(flags.attach);

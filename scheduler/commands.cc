@@ -381,8 +381,11 @@ Task<> Supervisor::upgrade(ProgressSink& progress) {
   upgrading_ = true;
 }
 
-void Supervisor::kill_all() {
-  for (auto& [name, r] : replicas_) r->kill();
+void Supervisor::kill_all(const std::vector<std::string>& services) {
+  for (auto& [name, r] : replicas_) {
+    if (services.empty() || std::ranges::find(services, r->row().service) != services.end())
+      r->kill();
+  }
 }
 
 void Supervisor::require_services(const std::vector<std::string>& names) const {

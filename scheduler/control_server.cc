@@ -13,6 +13,7 @@
 #include "engine/launch/rights.h"
 #include "scheduler/attach_session.h"
 #include "scheduler/passing.h"
+#include "scheduler/request.h"
 #include "scheduler/supervisor.h"
 
 namespace pcompose::scheduler {
@@ -106,7 +107,6 @@ class Session {
       co_return co_await serve_attached(supervisor_, socket_, target, request_.body());
     }
     if (target == "/v1/cancel") supervisor_.cancel_command();
-    if (target == "/v1/abort") supervisor_.kill_all();
     co_await command(target);
   }
 
@@ -123,7 +123,8 @@ class Session {
       co_return co_await supervisor_.life(target.substr(4), body, out);
     if (target == "/v1/network/connect" || target == "/v1/network/disconnect")
       co_return co_await supervisor_.change_network(target.substr(12), body);
-    if (target == "/v1/ping" || target == "/v1/cancel" || target == "/v1/abort") co_return;
+    if (target == "/v1/ping" || target == "/v1/cancel") co_return;
+    if (target == "/v1/abort") co_return supervisor_.kill_all(strings(body, "services"));
     throw Error("no such call: " + target).hint("client and supervisor are of different versions");
   }
 

@@ -52,7 +52,7 @@ class Supervisor final : public Runtime {
   // Keeper and supervisor begin anew as the programs that are installed now; containers run on.
   Task<> upgrade(ProgressSink& progress);
   // Ends everything at once, whatever command runs: the second Ctrl-C.
-  void kill_all();
+  void kill_all(const std::vector<std::string>& services);  // empty: of every service
   // Cancels the command that runs now.
   void cancel_command();
   // The client of some command has gone.

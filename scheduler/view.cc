@@ -184,7 +184,9 @@ LogFollower::LogFollower(LogFollower&&) noexcept = default;
 LogFollower::~LogFollower() = default;
 
 void LogFollower::read_new(const std::function<void(const LogLine&)>& sink) {
-  state_->reader.read_new([&](const engine::LogLine& line) { sink({line.time, line.text}); });
+  state_->reader.read_new([&](const engine::LogLine& line) {
+    sink({line.time, line.text, line.stream == engine::Stream::err});
+  });
 }
 
 std::optional<compose::Project> stored_project(const Roots& roots, const std::string& project) {

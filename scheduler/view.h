@@ -64,6 +64,7 @@ std::vector<pid_t> processes_of(const ContainerRow& row);
 struct LogLine {
   std::string time;  // RFC 3339, UTC, nanoseconds
   std::string text;
+  bool error = false;  // on stderr
 };
 
 // Reads a container's log from where the last call ended.

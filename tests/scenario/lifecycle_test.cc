@@ -200,8 +200,42 @@ TEST_F(LifecycleTest, AttachedUpStopsOnCtrlC) {
   up.pidfd().send_signal(SIGINT);
   ASSERT_TRUE(eventually([&] { return up.pidfd().ended(); }));
   EXPECT_EQ(up.wait().code(), 130);
-  EXPECT_EQ(read_file(file("attached.out")), "w-1 | ready\nw-1 | bye\nw-1 exited with code 0\n");
+  EXPECT_EQ(read_file(file("attached.out")),
+            "Attaching to w-1\nw-1  | ready\nw-1  | bye\nw-1 exited with code 0\n");
   EXPECT_EQ(state("w"), "exited");
+}
+
+TEST_F(LifecycleTest, CtrlCLeavesAloneWhatWasNotNamed) {
+  compose(R"(services:
+  stray: {image: busybox, command: sleep 1000}
+)");
+  expect(0, {"up", "-d"});
+  compose(R"(services:
+  db: {image: busybox, command: sleep 1000}
+  w:
+    image: busybox
+    init: true
+    command: sh -c 'echo ready; exec sleep 1000'
+    depends_on: [db]
+)");
+  Child up = start_pcompose({"up", "w"}, "attached");
+  ASSERT_TRUE(eventually(
+      [&] { return read_file(file("attached.out")).find("| ready") != std::string::npos; }));
+  up.pidfd().send_signal(SIGINT);
+  ASSERT_TRUE(eventually([&] { return up.pidfd().ended(); }));
+  EXPECT_EQ(up.wait().code(), 130);
+  EXPECT_EQ(state("w"), "exited");
+  EXPECT_EQ(state("db"), "running");
+  EXPECT_EQ(state("stray"), "running");
+}
+
+TEST_F(LifecycleTest, AttachedUpKeepsStreamsApart) {
+  compose("services:\n  w: {image: busybox, command: sh -c 'echo good; echo bad >&2'}\n");
+  Result up = expect(0, {"up"});
+  EXPECT_NE(up.out.find("w-1  | good\n"), std::string::npos) << up.out;
+  EXPECT_EQ(up.out.find("bad"), std::string::npos) << up.out;
+  EXPECT_NE(up.err.find("w-1  | bad\n"), std::string::npos) << up.err;
+  EXPECT_NE(expect(0, {"logs"}).out.find("w-1  | bad\n"), std::string::npos);
 }
 
 TEST_F(LifecycleTest, AttachedUpEndsWithAContainer) {

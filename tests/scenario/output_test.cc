@@ -12,7 +12,7 @@ TEST_F(OutputTest, LogsHaveTailTimestampsAndPrefixes) {
   compose("services:\n  w:\n    image: busybox\n    command: seq 1 5\n");
   expect(0, {"up", "-d"});
   ASSERT_TRUE(eventually([&] { return lines("w").size() == 5; }));
-  EXPECT_EQ(expect(0, {"logs", "--tail", "2"}).out, "w-1 | 4\nw-1 | 5\n");
+  EXPECT_EQ(expect(0, {"logs", "--tail", "2"}).out, "w-1  | 4\nw-1  | 5\n");
   std::string timed = expect(0, {"logs", "--tail", "1", "--timestamps", "--no-log-prefix"}).out;
   EXPECT_EQ(timed.substr(30), " 5\n");
   EXPECT_EQ(timed[10], 'T');
@@ -23,7 +23,7 @@ TEST_F(OutputTest, FollowShowsWhatComesAndEndsWithTheLastContainer) {
       "services:\n  w:\n    image: busybox\n    command: sh -c 'for i in 1 2 3; do echo $$i; sleep "
       "0.2; done'\n");
   expect(0, {"up", "-d"});
-  EXPECT_EQ(expect(0, {"logs", "-f"}).out, "w-1 | 1\nw-1 | 2\nw-1 | 3\n");
+  EXPECT_EQ(expect(0, {"logs", "-f"}).out, "w-1  | 1\nw-1  | 2\nw-1  | 3\n");
 }
 
 TEST_F(OutputTest, ReopenedStandardFilesWork) {
