@@ -282,12 +282,6 @@ class Checker {
             fmt::format("\"{}\" is no container name; use letters, digits, '_', '.', '-'",
                         name->text));
     }
-    auto [other, fresh] = container_names_.emplace(name->text, entry.key);
-    if (!fresh) {
-      error(name->origin, at,
-            fmt::format("\"{}\" is the name of service {}'s container already", name->text,
-                        other->second));
-    }
   }
 
   void replicas(const Node& service, const std::string& path) {
@@ -427,7 +421,6 @@ class Checker {
   Values values_;
   std::map<std::string_view, std::unordered_set<std::string_view>> defined_;  // by kind
   Diagnostics& diagnostics_;
-  std::map<std::string, std::string> container_names_;
 };
 
 }  // namespace

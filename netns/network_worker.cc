@@ -175,19 +175,30 @@ NetworkRow NetworkWorker::claim(const NetworkSpec& spec) {
   return *row;
 }
 
+namespace {
+
+std::string cure_of_missing(const std::string& name) {
+  return "make it with `pcompose network create " + name +
+         "`, or by the project that owns it; or leave `external` out";
+}
+
+}  // namespace
+
 NetworkRow NetworkWorker::use(const std::string& name) {
   Fd lock = lock_networks(roots_, Hold::exclusive);
-  NetworkRow row = require_network(name);
-  install({&row, 1});
-  return row;
+  auto row = store_.network(name);
+  if (!row) {
+    throw Error("network " + name + " declared as external, but could not be found")
+        .hint(cure_of_missing(name));
+  }
+  install({&*row, 1});
+  return *row;
 }
 
 NetworkRow NetworkWorker::require_network(const std::string& name) {
   auto row = store_.network(name);
   if (row) return *row;
-  throw Error("the network " + name + " does not exist")
-      .hint("make it with `pcompose network create " + name +
-            "`, or by the project that owns it; or leave `external` out");
+  throw Error("the network " + name + " does not exist").hint(cure_of_missing(name));
 }
 
 bool NetworkWorker::is_up(const NetworkRow& row) {

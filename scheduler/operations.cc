@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include <boost/asio/experimental/awaitable_operators.hpp>
+#include <fmt/format.h>
 
 #include "base/error.h"
 #include "base/sha256.h"
@@ -19,9 +20,8 @@ std::string command_text(const std::vector<std::string>& args) {
 }
 
 // What a container that ended when it should not have has to say.
-Error died(Replica& r, const std::string& what) {
-  std::string text =
-      what + "container " + r.row().name + " exited with code " + std::to_string(r.row().exit_code);
+Error died(Replica& r) {
+  std::string text = fmt::format("container {} exited ({})", r.row().name, r.row().exit_code);
   if (!r.row().error.empty()) text += " (" + r.row().error + ")";
   std::string output = r.last_output();
   if (!output.empty()) text += "\n  its last output:" + output;
@@ -56,8 +56,7 @@ Task<> Supervisor::perform(const Operation& operation) {
   if (auto* o = std::get_if<StartContainer>(&operation))
     co_return co_await replica(o->replica).start();
   if (auto* o = std::get_if<AwaitCondition>(&operation)) co_return co_await await_condition(*o);
-  if (auto* o = std::get_if<AwaitEnd>(&operation))
-    co_return co_await await_completed(replica(o->replica));
+  if (auto* o = std::get_if<AwaitEnd>(&operation)) co_return co_await await_hook(o->replica);
   if (auto* o = std::get_if<AwaitReady>(&operation)) co_return co_await await_ready(o->service);
   if (auto* o = std::get_if<StopContainer>(&operation))
     co_return co_await replica(o->replica).stop(grace_);
@@ -117,6 +116,7 @@ void Supervisor::create_container(const CreateContainer& operation) {
 }
 
 Task<> Supervisor::await_healthy(Replica& r) {
+  if (!r.has_health_check() && !r.is_up()) throw died(r);
   if (!r.has_health_check()) {
     throw Error("container " + r.row().name + " has no health check, so it never becomes healthy")
         .at(r.service().position)
@@ -125,10 +125,11 @@ Task<> Supervisor::await_healthy(Replica& r) {
   HealthWaiter eager(r);
   while (r.row().health != Health::healthy) {
     if (r.row().health == Health::unhealthy) {
-      throw Error("container " + r.row().name + " is unhealthy: " + r.last_probe_output())
+      std::string told = r.last_probe_output();
+      throw Error("container " + r.row().name + " is unhealthy" + (told.empty() ? "" : ": ") + told)
           .at(r.service().position);
     }
-    if (!r.is_up()) throw died(r, "");
+    if (!r.is_up()) throw died(r);
     co_await r.changed().wait();
   }
 }
@@ -144,7 +145,7 @@ Task<> Supervisor::await_listening(Replica& r) {
         .hint("add expose: or ports: to the service, or depend on service_started");
   }
   for (auto pause = milliseconds(1);; pause = std::min(pause * 2, milliseconds(20))) {
-    if (!r.is_up()) throw died(r, "");
+    if (!r.is_up()) throw died(r);
     if (co_await r.is_listening()) co_return;
     co_await sleep_for(pause);
   }
@@ -153,7 +154,15 @@ Task<> Supervisor::await_listening(Replica& r) {
 Task<> Supervisor::await_completed(Replica& r) {
   while (r.is_up()) co_await r.changed().wait();
   // One that could not be started waits for nobody.
-  if (r.row().status != Status::exited || r.row().exit_code != 0) throw died(r, "");
+  if (r.row().status != Status::exited || r.row().exit_code != 0) throw died(r);
+}
+
+Task<> Supervisor::await_hook(const ReplicaRef& ref) {
+  try {
+    co_await await_completed(replica(ref));
+  } catch (Error& e) {
+    throw e.add(fmt::format("pre_start[{}] of {}", ref.number - 1, ref.service));
+  }
 }
 
 Task<> Supervisor::await_condition(const AwaitCondition& operation) {
@@ -166,8 +175,8 @@ Task<> Supervisor::await_condition(const AwaitCondition& operation) {
         co_await await_listening(*r);
     }
   } catch (Error& e) {
-    e.add("dependency failed to start");
-    if (operation.required) throw;
+    if (operation.required) throw e.add("dependency failed to start");
+    e.add("optional dependency \"" + operation.service + "\" failed to start");
     warnings_.emplace_back(e.what());
   }
 }
@@ -179,13 +188,13 @@ Task<> Supervisor::await_ready(const std::string& service) {
     if (r->has_health_check()) {
       co_await await_healthy(*r);
     } else if (!r->is_up()) {
-      throw died(*r, "");
+      throw died(*r);
     } else {
       // It runs. One that dies at once should not count: a moment, and only where nothing better
       // tells.
       using namespace asio::experimental::awaitable_operators;  // NOLINT: operators only
       co_await (r->changed().wait() || sleep_for(std::chrono::milliseconds(50)));
-      if (!r->is_up() && r->row().exit_code != 0) throw died(*r, "");
+      if (!r->is_up() && r->row().exit_code != 0) throw died(*r);
     }
   }
 }

@@ -42,6 +42,7 @@ class UpPlanner {
       throw Error("no service selected").hint("the project has no service in an active profile");
     selected_ = {order.begin(), order.end()};
     for (const std::string& name : order) require_lenders(project_.services.at(name));
+    require_own_names(order);
     if (options_.remove_orphans) remove_orphans();
     for (const std::string& name : order) leave_changed_networks(project_.services.at(name));
     for (const std::string& name : order) add_service(project_.services.at(name));
@@ -86,6 +87,21 @@ class UpPlanner {
     after.erase(std::unique(after.begin(), after.end()), after.end());
     plan_.nodes.push_back({std::move(operation), std::move(cause), std::move(after)});
     return plan_.nodes.size() - 1;
+  }
+
+  // Only of those that are to be side by side: one at a time may have the name.
+  void require_own_names(const std::vector<std::string>& services) const {
+    std::map<std::string, std::string> owners;
+    for (const std::string& name : services) {
+      const Service& service = project_.services.at(name);
+      if (service.container_name.empty()) continue;
+      auto [other, fresh] = owners.emplace(service.container_name, name);
+      if (fresh) continue;
+      throw Error(fmt::format("services.{}: container name \"{}\" is already in use by service {}",
+                              name, service.container_name, other->second))
+          .at(service.origin("container_name"))
+          .hint("give one of them another name, or name the one to start");
+    }
   }
 
   // --no-deps, and whose network or volumes it is to have is gone.
@@ -310,12 +326,26 @@ class UpPlanner {
     return lost.empty() ? "" : "its " + lost + " is made anew";
   }
 
+  // What frees the name where this plan does. Throws Error where another service keeps it.
+  std::optional<NodeId> place_freed(const Service& service, const std::string& name) const {
+    if (auto removed = removed_.find(name); removed != removed_.end()) return removed->second;
+    auto other = std::ranges::find(all_.containers, name, &ObservedContainer::name);
+    if (other == all_.containers.end() || other->service == service.name) return std::nullopt;
+    throw Error(
+        fmt::format("container name \"{}\" is already in use by service {}", name, other->service))
+        .at(service.origin("container_name"))
+        .hint(project_.services.contains(other->service)
+                  ? "remove it first: pcompose rm -sf " + other->service
+                  : "remove it with --remove-orphans");
+  }
+
   void create(const Service& service, int number, const std::string& cause,
               std::vector<NodeId> after, std::vector<NodeId>& started) {
     std::string name = service.container_name.empty()
                            ? fmt::format("{}-{}-{}", project_.name, service.name, number)
                            : service.container_name;
     ReplicaRef replica{service.name, number, name};
+    if (auto id = place_freed(service, name)) after.push_back(*id);
     for (NodeId id : resources(service)) after.push_back(id);
     made_anew_.insert(service.name);
     NodeId created = add(CreateContainer{replica, options_.new_volumes}, cause, after);
@@ -367,7 +397,7 @@ class UpPlanner {
   NodeId remove(const ObservedContainer& c, const std::string& cause) {
     std::vector<NodeId> after = dependents_stopped_[c.service];
     if (c.is_up()) after.push_back(stop(c, cause, after));
-    return add(RemoveContainer{ref(c)}, cause, after);
+    return removed_[c.name] = add(RemoveContainer{ref(c)}, cause, after);
   }
 
   void remove_orphans() {
@@ -388,7 +418,7 @@ class UpPlanner {
   std::map<std::string, NodeId> networks_, volumes_;
   std::set<std::string> selected_;                                 // services
   std::set<std::string> made_anew_, restarted_;                    // services
-  std::map<std::string, NodeId> stops_;                            // by container
+  std::map<std::string, NodeId> stops_, removed_;                  // by container
   std::map<std::string, std::vector<NodeId>> dependents_stopped_;  // before a service is removed
   std::map<std::string, std::vector<NodeId>> surplus_;             // removed, by service
   std::map<std::string, std::vector<NodeId>> created_;

@@ -51,7 +51,7 @@ Task<> Replica::run_hook(const compose::Hook& hook, const std::string& place,
   // Its last words come by the FIFO, a moment later.
   co_await sleep_for(std::chrono::milliseconds(20));
   std::string code = process->status ? std::to_string(process->status->code()) : "unknown";
-  throw Error(fmt::format("{}: the command ended with code {}", place, code) +
+  throw Error(fmt::format("{}: {} hook exited with status {}", place, row_.service, code) +
               "\n  the container's last output:" + last_output());
 }
 

@@ -131,6 +131,7 @@ class Supervisor final : public Runtime {
   Task<> await_ready(const std::string& service);
   Task<> await_healthy(Replica& replica);
   Task<> await_completed(Replica& replica);
+  Task<> await_hook(const ReplicaRef& ref);  // of pre_start
   Task<> await_listening(Replica& replica);
   Task<> remove_container(const ReplicaRef& ref);
   Task<> remove_network(const std::string& name);

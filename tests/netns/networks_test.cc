@@ -29,7 +29,7 @@ TEST_F(NetworksTest, MakingIsIdempotentAndRemovingIsToo) {
   EXPECT_TRUE(loop_.wait(networks_.remove_network("n1")).empty());
   EXPECT_TRUE(loop_.wait(networks_.remove_network("n1")).empty());
   EXPECT_THAT(message_of([&] { loop_.wait(networks_.use_network("n1")); }),
-              HasSubstr("does not exist"));
+              HasSubstr("declared as external, but could not be found"));
 }
 
 TEST_F(NetworksTest, BadNetworksAreRefused) {

@@ -65,7 +65,7 @@ TEST_F(HooksTest, AFailedPostStartFailsUpAndKeepsTheContainer) {
   std::string err = expect(1, {"up", "-d"}).err;
   EXPECT_NE(err.find("compose.yaml:8:"), std::string::npos) << err;
   EXPECT_NE(err.find("post_start[0] of"), std::string::npos) << err;
-  EXPECT_NE(err.find("ended with code 3"), std::string::npos) << err;
+  EXPECT_NE(err.find("w hook exited with status 3"), std::string::npos) << err;
   EXPECT_NE(err.find("no such luck"), std::string::npos) << err;
   EXPECT_EQ(state("w"), "running");
   EXPECT_NE(state("after"), "running");
@@ -152,7 +152,7 @@ TEST_F(HooksTest, AFailedPreStartKeepsTheServiceDownAndItsContainer) {
   compose(file.replace(file.find("CODE"), 4, "3"));
   std::string err = expect(1, {"up", "-d"}).err;
   EXPECT_NE(err.find("compose.yaml:8:"), std::string::npos) << err;
-  EXPECT_NE(err.find("pre_start-1 exited with code 3"), std::string::npos) << err;
+  EXPECT_NE(err.find("pre_start[0] of w: "), std::string::npos) << err;
   EXPECT_NE(err.find("no such luck"), std::string::npos) << err;
   EXPECT_NE(expect(0, {"ps", "-a"}).out.find("pre_start-1"), std::string::npos);
   compose(file.replace(file.find("exit 3"), 6, "exit 0"));

@@ -173,7 +173,7 @@ TEST_F(LifecycleTest, WhatDiesAtStartShowsItsLastWords) {
   Result up = expect(1, {"up", "-d"});
   EXPECT_NE(up.err.find("compose.yaml:3:3: dependency failed to start"), std::string::npos)
       << up.err;
-  EXPECT_NE(up.err.find("exited with code 3"), std::string::npos) << up.err;
+  EXPECT_NE(up.err.find("-1 exited (3)"), std::string::npos) << up.err;
   EXPECT_NE(up.err.find("cannot open the data directory"), std::string::npos) << up.err;
   EXPECT_EQ(state("web"), "created");
 }
@@ -184,7 +184,7 @@ TEST_F(LifecycleTest, WaitTellsOfWhatDied) {
       "services:\n  db:\n    image: busybox\n    command: sh -c 'echo broken; exit 4'\n"
       "    healthcheck: {test: 'false', interval: 1s}\n");
   Result up = expect(1, {"up", "-d", "--wait"});
-  EXPECT_NE(up.err.find("exited with code 4"), std::string::npos) << up.err;
+  EXPECT_NE(up.err.find("-1 exited (4)"), std::string::npos) << up.err;
   EXPECT_NE(up.err.find("broken"), std::string::npos) << up.err;
 }
 
@@ -376,7 +376,9 @@ TEST_F(LifecycleTest, ADependencyThatIsNotRequiredMayFail) {
       "    command: sleep 60\n    depends_on: {job: {condition: service_completed_successfully, "
       "required: false}}\n");
   Result up = expect(0, {"up", "-d"});
-  EXPECT_NE(up.err.find("exited with code 1"), std::string::npos) << up.err;
+  EXPECT_NE(up.err.find("-1 exited (1)"), std::string::npos) << up.err;
+  EXPECT_NE(up.err.find("optional dependency \"job\" failed to start"), std::string::npos)
+      << up.err;
   EXPECT_EQ(state("w"), "running");
 }
 

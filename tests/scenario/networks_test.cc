@@ -223,7 +223,8 @@ TEST_F(NetworksTest, AnExternalNetworkThatIsNotThere) {
   compose(std::string("services:\n  web:\n    ") + kSleep +
           "    networks: [gone]\nnetworks:\n  gone: {external: true}\n");
   EXPECT_THAT(expect(1, {"up", "-d"}).err,
-              HasSubstr("the network gone does not exist (make it with `pcompose network create"));
+              HasSubstr("network gone declared as external, but could not be found (make it with "
+                        "`pcompose network create"));
 }
 
 TEST_F(NetworksTest, TheHostHasAName) {
@@ -276,7 +277,7 @@ TEST_F(NetworksTest, NetworkModeJoinsByName) {
   EXPECT_THAT(expect(0, {"network", "ls"}).out, HasSubstr("bridge"));
   expect(0, {"-f", "other/compose.yaml", "down"});
   EXPECT_THAT(expect(1, {"-f", "third/compose.yaml", "up", "-d"}).err,
-              HasSubstr("the network hand does not exist"));
+              HasSubstr("network hand declared as external, but could not be found"));
   expect(0, {"network", "create", "hand"});
   expect(0, {"-f", "third/compose.yaml", "up", "-d"});
   EXPECT_THAT(expect(1, {"network", "rm", "hand"}).err, HasSubstr("is in use by"));
