@@ -1,6 +1,7 @@
 #include "cli/command.h"
 
 #include <algorithm>
+#include <charconv>
 #include <cstdio>
 
 #include <fmt/format.h>
@@ -17,12 +18,14 @@ compose::LoadOptions Globals::load_options(const std::vector<std::string>& servi
   options.env_files = env_files;
   options.profiles = profiles;
   options.services = services;
+  options.all_resources = all_resources;
   return options;
 }
 
 compose::Project load_project(const Globals& globals, const std::vector<std::string>& services) {
   compose::Project project = compose::load(globals.load_options(services), compose::DiskFiles());
   for (const auto& w : project.warnings) fmt::print(stderr, "{}\n", w.str());
+  if (globals.compatibility || is_true(project, "COMPOSE_COMPATIBILITY")) project.separator = "_";
   return project;
 }
 
@@ -52,6 +55,25 @@ json::object scope_of(const compose::Project& project) {
 }
 
 }  // namespace
+
+bool is_true(const compose::Project& project, const std::string& variable) {
+  auto value = project.settings.find(variable);
+  return value != project.settings.end() && (value->second == "1" || value->second == "true");
+}
+
+int parallel_limit(const Globals& globals, const compose::Project* project) {
+  constexpr const char* kVariable = "COMPOSE_PARALLEL_LIMIT";
+  if (globals.parallel) return *globals.parallel;
+  const char* own = std::getenv(kVariable);
+  std::string text = own == nullptr ? "" : own;
+  if (project != nullptr && project->settings.contains(kVariable))
+    text = project->settings.at(kVariable);
+  int limit = -1;
+  const char* end = text.data() + text.size();
+  if (!text.empty() && std::from_chars(text.data(), end, limit).ptr != end)
+    throw Error(fmt::format("{} must be an integer (found: \"{}\")", kVariable, text));
+  return limit;
+}
 
 bool is_true(const char* variable) {
   const char* value = std::getenv(variable);

@@ -25,6 +25,8 @@ struct Globals {
   std::string progress = "auto";
   std::string ansi = "auto";
   bool dry_run = false;
+  bool all_resources = false, compatibility = false, verbose = false;
+  std::optional<int> parallel;             // so many operations at once; below 1: no limit
   std::string limits = "error";            // or "warn"
   std::vector<std::string> command_words;  // of exec and run: service and command
 
@@ -38,6 +40,11 @@ compose::Project load_project(const Globals& globals,
 
 // An environment variable that says yes.
 bool is_true(const char* variable);
+// … in the environment or in the project's .env.
+bool is_true(const compose::Project& project, const std::string& variable);
+// --parallel, or COMPOSE_PARALLEL_LIMIT, which may be in `project`'s .env. Throws Error where that
+// is no number.
+int parallel_limit(const Globals& globals, const compose::Project* project = nullptr);
 
 // The project a command without a model means: -p, COMPOSE_PROJECT_NAME, or the file's. Throws as
 // load_project().
@@ -95,7 +102,7 @@ std::vector<std::string> with_long_names(const CLI::App& app, int argc, char** a
 enum class Style { lines, json, quiet };
 Style style_of(const Globals& globals);
 
-// Progress on stderr, a line a step: " Container shop-web-1  Started". A plan of --dry-run goes to
+// Progress on stderr, a line a step: " Container shop-web-1 Started". A plan of --dry-run goes to
 // stdout.
 class Progress {
  public:

@@ -33,6 +33,7 @@ int call(const Globals& globals, const LifeFlags& flags, const std::string& verb
                     {"wait", flags.wait},
                     {"stop", flags.stop},
                     {"signal", flags.signal},
+                    {"parallel", parallel_limit(globals)},
                     {"dry_run", globals.dry_run}};
   if (scope) body["scope"] = *scope;
   if (flags.timeout >= 0) body["timeout"] = flags.timeout;

@@ -18,8 +18,12 @@ constexpr const char* kColors[] = {"36",   "33",   "32",   "35",   "34",
                                    "36;1", "33;1", "32;1", "35;1", "34;1"};
 
 std::string short_name(const scheduler::ContainerRow& row) {
-  std::string own = row.project + "-";
-  return row.name.starts_with(own) ? row.name.substr(own.size()) : row.name;
+  // "_" is --compatibility's.
+  for (const char* between : {"-", "_"}) {
+    std::string own = row.project + between;
+    if (row.name.starts_with(own)) return row.name.substr(own.size());
+  }
+  return row.name;
 }
 
 }  // namespace

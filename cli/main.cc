@@ -55,6 +55,13 @@ void add_globals(CLI::App& app, Globals& g) {
   app.add_option("--ansi", g.ansi, "never, always or auto")
       ->check(CLI::IsMember({"never", "always", "auto"}));
   app.add_flag("--dry-run", g.dry_run, "Print what would be done, and do nothing");
+  app.add_flag("--all-resources", g.all_resources,
+               "Networks and volumes that no service uses, too");
+  app.add_flag("--compatibility", g.compatibility, "_ in names of containers, as version 1 had it");
+  app.add_option("--parallel", g.parallel, "So many operations at once; -1: no limit");
+  app.add_flag("--verbose", g.verbose, "Tell of every step on stderr, as JSON")->group("");
+  app.add_flag_callback("--no-ansi", [&g] { g.ansi = "never"; }, "--ansi never")->group("");
+  app.set_version_flag("-v,--version", "pcompose version v" + std::string(kVersion))->group("");
   add_limits(app, g);
 }
 

@@ -69,6 +69,7 @@ Style style_of(const Globals& globals) {
 
 void Progress::show(const json::object& event) {
   Style style = style_of(globals_);
+  if (globals_.verbose) fmt::print(stderr, "{}\n", json::serialize(event));
   if (event.contains("plan")) print_plan(event, style);
   if (style == Style::quiet && !event.contains("error")) return;
   for (const char* key : {"warning", "waiting", "error"}) {
@@ -84,7 +85,7 @@ void Progress::show(const json::object& event) {
   const char* shown = state == "begun"  ? word->second.begun
                       : state == "done" ? word->second.done
                                         : "Error";
-  std::string line = fmt::format(" {}  {}\n", resource(event), shown);
+  std::string line = fmt::format(" {} {}\n", resource(event), shown);
   if (!shown_.insert(line).second) return;
   if (style == Style::json)
     print_json(resource(event),

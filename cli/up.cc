@@ -63,9 +63,9 @@ void apply_scales(compose::Project& project, const std::vector<std::string>& sca
 }
 
 // What the environment and one option say about others.
-void complete(UpFlags& flags) {
-  if (is_true("COMPOSE_REMOVE_ORPHANS")) flags.remove_orphans = true;
-  if (flags.remove_orphans && is_true("COMPOSE_IGNORE_ORPHANS")) {
+void complete(UpFlags& flags, const compose::Project& project) {
+  if (is_true(project, "COMPOSE_REMOVE_ORPHANS")) flags.remove_orphans = true;
+  if (flags.remove_orphans && is_true(project, "COMPOSE_IGNORE_ORPHANS")) {
     throw Error("orphans cannot be removed and ignored")
         .hint("unset COMPOSE_IGNORE_ORPHANS, or leave out --remove-orphans");
   }
@@ -82,11 +82,13 @@ json::object request(const compose::Project& project, const UpFlags& flags,
                     {"always_recreate_deps", flags.recreate_dependencies},
                     {"renew_anon_volumes", flags.new_volumes},
                     {"remove_orphans", flags.remove_orphans},
-                    {"ignore_orphans", is_true("COMPOSE_IGNORE_ORPHANS")},
+                    {"ignore_orphans", is_true(project, "COMPOSE_IGNORE_ORPHANS")},
                     {"no_start", flags.no_start},
                     {"wait", flags.wait},
                     {"auto_ports", flags.auto_ports},
                     {"rerun_jobs", flags.rerun_jobs},
+                    {"all_resources", globals.all_resources},
+                    {"parallel", parallel_limit(globals, &project)},
                     {"events", !flags.timeline.empty()},
                     {"dry_run", globals.dry_run}};
   put_materials(body, project);
@@ -132,8 +134,8 @@ void write_timeline(const Timeline& timeline, const std::string& path) {
 }
 
 int up(const Globals& globals, UpFlags flags) {
-  complete(flags);
   compose::Project project = load_project(globals, flags.services);
+  complete(flags, project);
   Roots roots = Roots::from_environment();
   apply_scales(project, flags.scales);
   bind_ports(project);

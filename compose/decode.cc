@@ -51,6 +51,9 @@ class Decoder {
     decode_plain(model_.root, "configs", project.configs);
     decode_plain(model_.root, "models", project.models);
     own_extension(project);
+    for (const auto& [name, value] : model_.environment) {
+      if (name.starts_with("COMPOSE_")) project.settings.emplace(name, value);
+    }
     take_values("secrets.", project.secrets, project.from_environment);
     take_values("configs.", project.configs, project.from_environment);
     return project;

@@ -341,6 +341,7 @@ void fields(A& a, T& v) {
   a.field("secrets", v.secrets);
   a.field("configs", v.configs);
   a.field("models", v.models);
+  a.field("separator", v.separator);
   a.field("lenient_limits", v.lenient_limits);
   a.field("pod", v.pod);
   a.field("pod_pid", v.pod_pid);

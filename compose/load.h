@@ -46,6 +46,7 @@ struct LoadOptions {
   // Services named on the command line: the profiles of a disabled one become active.
   std::vector<std::string> services;
   Unsupported unsupported = Unsupported::refuse;
+  bool all_resources = false;  // networks, volumes, … that no service uses stay in the project
   std::map<std::string, std::string> environment;  // of this process
   std::string working_directory;                   // absolute; of this process
 };

@@ -96,7 +96,7 @@ class ModelBuilder {
     add_default_values(services, steps_.resolve_paths ? project_.project_directory : ".");
     if (steps_.normalize) add_defaults(model_.root, model_.name);
     // A name with a variable in it says nothing about what is used.
-    if (steps_.interpolate) drop_unused(model_.root);
+    if (steps_.interpolate && !options_.all_resources) drop_unused(model_.root);
   }
 
   [[nodiscard]] bool is_active(const Node& service) const {

@@ -236,12 +236,15 @@ struct Project {
   std::map<std::string, Volume> volumes;
   std::map<std::string, Material> secrets, configs;
   std::map<std::string, LanguageModel> models;
+  std::string separator = "-";  // in names of containers; --compatibility makes it '_'
   bool lenient_limits = false;  // --limits=warn: containers run where a limit cannot be kept
   bool pod = false;      // x-pcompose: {pod: true}, or --pod: one network, ipc and uts namespace
   bool pod_pid = false;  // x-pcompose: {pod: {pid: true}}: one pid namespace, too
   // What secrets and configs take from the environment, by "secrets.KEY" or "configs.KEY". Not part
   // of the JSON: that is written to disk.
   TextMap from_environment;
+  // COMPOSE_*, of the process or an env file. Not part of the JSON either.
+  TextMap settings;
   std::vector<Diagnostic> warnings;
 };
 

@@ -97,6 +97,12 @@ std::string change_text(const std::vector<compose::Change>& changes) {
   return text + " changed";
 }
 
+// --parallel: how many operations of a plan may run at once.
+size_t limit_of(const json::object& request) {
+  int64_t limit = scheduler::number(request, "parallel");
+  return limit > 0 ? static_cast<size_t>(limit) : std::numeric_limits<size_t>::max();
+}
+
 // Nothing where the command was given without a file.
 std::optional<Scope> scope_of(const json::object& request) {
   const auto* given = request.if_contains("scope");
@@ -209,7 +215,7 @@ Task<> Supervisor::run_plan(const Plan& plan, ProgressSink& progress) {
     if (start != nullptr && model_.services.contains(start->replica.service))
       starting_.insert(start->replica.name);
   }
-  Execution execution(context_.executor, plan, *this, sink);
+  Execution execution(context_.executor, plan, *this, sink, parallel_);
   execution_ = &execution;
   ExecutionResult result = co_await execution.run();
   execution_ = nullptr;
@@ -275,6 +281,7 @@ Task<> Supervisor::bring_up(const json::object& request, ProgressSink& progress,
                             const Planner& planner) {
   compose::Project wanted = compose::project_from_json(request.at("project"));
   grace_ = seconds(request, "timeout");
+  parallel_ = limit_of(request);
   bool dry = flag(request, "dry_run");
   // Theirs only once the plan is known to be possible: a restart until then reads the old ones.
   Materials materials([](const std::string&, int) {});
@@ -334,6 +341,7 @@ Task<> Supervisor::up(const json::object& request, ProgressSink& progress) {
   options.recreate_dependencies = flag(request, "always_recreate_deps");
   options.new_volumes = flag(request, "renew_anon_volumes");
   options.remove_orphans = flag(request, "remove_orphans");
+  options.all_resources = flag(request, "all_resources");
   options.start = !flag(request, "no_start");
   options.wait = flag(request, "wait");
   options.rerun_jobs = flag(request, "rerun_jobs");
@@ -359,6 +367,7 @@ Task<> Supervisor::down(const json::object& request, ProgressSink& progress) {
   options.scope = scope_of(request);
   if (options.scope) require_in_scope(*options.scope, options.services);
   grace_ = seconds(request, "timeout");
+  parallel_ = limit_of(request);
   Observed observed = co_await observe();
   Plan plan = plan_down(model_, observed, options);
   if (flag(request, "dry_run")) {
@@ -411,6 +420,7 @@ Task<> Supervisor::life(const std::string& verb, const json::object& request,
   CommandTurn turn(*this);
   co_await turn.take(progress);
   grace_ = seconds(request, "timeout");
+  parallel_ = limit_of(request);
   auto services = strings(request, "services");
   auto scope = scope_of(request);
   if (verb == "kill" && flag(request, "remove_orphans")) scope.reset();

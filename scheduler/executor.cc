@@ -1,10 +1,23 @@
 #include "scheduler/executor.h"
 
+#include <optional>
+
 namespace pcompose::scheduler {
 
+namespace {
+
+// For something outside: it would keep the place for as long as that takes.
+bool waits(const Operation& operation) {
+  return std::holds_alternative<AwaitCondition>(operation) ||
+         std::holds_alternative<AwaitEnd>(operation) ||
+         std::holds_alternative<AwaitReady>(operation);
+}
+
+}  // namespace
+
 Execution::Execution(asio::any_io_executor executor, const Plan& plan, Runtime& runtime,
-                     EventSink& sink)
-    : plan_(plan), runtime_(runtime), sink_(sink), group_(executor) {
+                     EventSink& sink, size_t parallel)
+    : plan_(plan), runtime_(runtime), sink_(sink), group_(executor), places_(executor, parallel) {
   result_.outcomes.assign(plan.nodes.size(), Outcome::pending);
   for (size_t i = 0; i < plan.nodes.size(); ++i) over_.push_back(std::make_unique<Event>(executor));
 }
@@ -14,6 +27,8 @@ Task<Outcome> Execution::perform(const Node& node) {
     co_await over_[id]->wait();
     if (result_.outcomes[id] != Outcome::done && !node.best_effort) co_return Outcome::skipped;
   }
+  std::optional<Places::Inside> place;
+  if (!waits(node.operation)) place.emplace(co_await places_.enter());
   sink_.begun(node.operation);
   try {
     co_await runtime_.perform(node.operation);

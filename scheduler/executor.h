@@ -2,11 +2,13 @@
 #pragma once
 
 #include <exception>
+#include <limits>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "base/loop.h"
+#include "scheduler/places.h"
 #include "scheduler/plan.h"
 
 namespace pcompose::scheduler {
@@ -38,8 +40,9 @@ struct ExecutionResult {
 // own: what needs it is skipped, the rest goes on.
 class Execution {
  public:
-  // The references outlive the execution.
-  Execution(asio::any_io_executor executor, const Plan& plan, Runtime& runtime, EventSink& sink);
+  // The references outlive the execution. At most `parallel` operations at once, waits aside.
+  Execution(asio::any_io_executor executor, const Plan& plan, Runtime& runtime, EventSink& sink,
+            size_t parallel = std::numeric_limits<size_t>::max());
 
   // Returns when every node is over. After cancel() what was running has been undone or ended by
   // its runtime, and the nodes that did not get their turn are `pending`.
@@ -54,6 +57,7 @@ class Execution {
   Runtime& runtime_;
   EventSink& sink_;
   TaskGroup group_;
+  Places places_;
   std::vector<std::unique_ptr<Event>> over_;
   ExecutionResult result_;
 };

@@ -126,8 +126,10 @@ Service one_off(const compose::Project& project, const std::string& service,
   auto found = project.services.find(service);
   if (found == project.services.end()) throw Error("no such service: " + service);
   Service out = found->second;
-  out.container_name =
-      options.name.empty() ? project.name + "-" + service + "-run-" + suffix : options.name;
+  const std::string& between = project.separator;
+  out.container_name = options.name.empty()
+                           ? project.name + between + service + between + "run" + between + suffix
+                           : options.name;
   out.scale = 1;
   out.restart = {};
   if (out.deploy) out.deploy->restart_policy.reset();

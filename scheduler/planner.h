@@ -23,6 +23,7 @@ struct UpOptions {
   bool recreate_dependencies = false;  // force is for dependencies of `services`, too
   bool new_volumes = false;            // anonymous ones are not taken over
   bool remove_orphans = false;
+  bool all_resources = false;  // networks and volumes that no service uses, too
   bool start = true;
   bool wait = false;
   bool rerun_jobs = false;  // those that completed and are unchanged, too

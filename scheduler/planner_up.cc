@@ -38,7 +38,7 @@ class UpPlanner {
     auto order = graph_.selection(options_.services, options_.with_dependencies
                                                          ? compose::Dependencies::with
                                                          : compose::Dependencies::without);
-    if (order.empty())
+    if (order.empty() && !options_.all_resources)
       throw Error("no service selected").hint("the project has no service in an active profile");
     selected_ = {order.begin(), order.end()};
     for (const std::string& name : order) require_lenders(project_.services.at(name));
@@ -46,6 +46,7 @@ class UpPlanner {
     if (options_.remove_orphans) remove_orphans();
     for (const std::string& name : order) leave_changed_networks(project_.services.at(name));
     for (const std::string& name : order) add_service(project_.services.at(name));
+    if (options_.all_resources) add_unused();
     add_guests();
     start_others_again();
     if (options_.wait) {
@@ -113,6 +114,11 @@ class UpPlanner {
           .at(service.position)
           .hint("leave out --no-deps, or create it first");
     }
+  }
+
+  void add_unused() {
+    for (const auto& [key, declared] : project_.networks) network(key);
+    for (const auto& [key, declared] : project_.volumes) volume(key);
   }
 
   // Who lives in namespaces of a container that is made anew follows it, selected or not: they
@@ -342,7 +348,8 @@ class UpPlanner {
   void create(const Service& service, int number, const std::string& cause,
               std::vector<NodeId> after, std::vector<NodeId>& started) {
     std::string name = service.container_name.empty()
-                           ? fmt::format("{}-{}-{}", project_.name, service.name, number)
+                           ? fmt::format("{0}{3}{1}{3}{2}", project_.name, service.name, number,
+                                         project_.separator)
                            : service.container_name;
     ReplicaRef replica{service.name, number, name};
     if (auto id = place_freed(service, name)) after.push_back(*id);

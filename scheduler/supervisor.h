@@ -2,6 +2,7 @@
 // containers, and ends when nothing is left to look after.
 #pragma once
 
+#include <limits>
 #include <map>
 #include <memory>
 #include <optional>
@@ -168,7 +169,8 @@ class Supervisor final : public Runtime {
   std::vector<std::string> leaving_networks_;    // names; see remove_network()
   std::map<std::string, Error> unremoved_networks_;
   Places network_removal_;
-  std::optional<Duration> grace_;  // of the command that runs
+  std::optional<Duration> grace_;                         // of the command that runs
+  size_t parallel_ = std::numeric_limits<size_t>::max();  // of the command that runs
   struct OneOff {
     compose::Service service;
     bool remove_at_end = false;

@@ -32,7 +32,7 @@ TEST_F(CommandsTest, StopStartRestartKeepTheContainer) {
   EXPECT_EQ(state("web"), "running");
   // The dependent follows because it says so.
   Result restart = expect(0, {"restart", "db"});
-  EXPECT_NE(restart.err.find("web-1  Started"), std::string::npos) << restart.err;
+  EXPECT_NE(restart.err.find("web-1 Started"), std::string::npos) << restart.err;
   restart = expect(0, {"restart", "--no-deps", "db"});
   EXPECT_EQ(restart.err.find("web-1"), std::string::npos) << restart.err;
   EXPECT_EQ(id("web"), web);
@@ -154,6 +154,52 @@ volumes: {data: }
   EXPECT_EQ(expect(0, {"ls", "-aq"}).out, name + "\n");
   expect(1, {"wait", "w"});
   expect(0, {"down", "-v"});
+}
+
+TEST_F(CommandsTest, AllResourcesMakesWhatNoServiceUses) {
+  compose("volumes: {v: {}}\nnetworks: {n: {}}\n");
+  EXPECT_NE(expect(1, {"up"}).err.find("no service selected"), std::string::npos);
+  std::string err = expect(0, {"--all-resources", "up"}).err;
+  EXPECT_NE(err.find("_v Created"), std::string::npos) << err;
+  EXPECT_NE(err.find("_n Created"), std::string::npos) << err;
+  expect(0, {"--all-resources", "down", "-v"});
+}
+
+TEST_F(CommandsTest, CompatibilityNamesContainersAsVersionOneDid) {
+  compose("services:\n  w: {image: busybox, command: sh -c 'echo hello; exec sleep 1000'}\n");
+  expect(0, {"--compatibility", "up", "-d"});
+  EXPECT_NE(expect(0, {"ps"}).out.find("_w_1 "), std::string::npos);
+  ASSERT_TRUE(eventually([&] { return !lines("w").empty(); }));
+  EXPECT_EQ(expect(0, {"logs"}).out, "w_1  | hello\n");
+  expect(0, {"down"});
+  write(".env", "COMPOSE_COMPATIBILITY=true\n");
+  expect(0, {"up", "-d"});
+  EXPECT_NE(expect(0, {"ps"}).out.find("_w_1 "), std::string::npos);
+}
+
+TEST_F(CommandsTest, SettingsMayStandInTheEnvFile) {
+  compose("services: {gone: {image: busybox, command: sleep 1000}}\n");
+  expect(0, {"up", "-d"});
+  compose("services: {w: {image: busybox, command: sleep 1000}}\n");
+  write(".env", "COMPOSE_REMOVE_ORPHANS=true\n");
+  expect(0, {"up", "-d"});
+  EXPECT_EQ(state("gone"), "");
+  EXPECT_EQ(state("w"), "running");
+}
+
+TEST_F(CommandsTest, FlagsBeforeTheCommand) {
+  compose("services: {w: {image: busybox, command: sleep 1000, scale: 3}}\n");
+  expect(0, {"--parallel", "1", "--no-ansi", "up", "-d"});
+  write(".env", "COMPOSE_PARALLEL_LIMIT=few\n");
+  EXPECT_NE(expect(1, {"up", "-d"}).err.find("must be an integer (found: \"few\")"),
+            std::string::npos);
+  EXPECT_NE(expect(1, {"--parallel", "many", "up", "-d"}).err.find("--parallel"),
+            std::string::npos);
+  write(".env", "COMPOSE_PARALLEL_LIMIT=2\n");
+  expect(0, {"up", "-d", "--force-recreate"});
+  EXPECT_NE(expect(0, {"--verbose", "restart"}).err.find("{\"operation\":"), std::string::npos);
+  EXPECT_EQ(expect(0, {"-v"}).out, expect(0, {"version"}).out);
+  EXPECT_EQ(expect(0, {"--version"}).out, expect(0, {"version"}).out);
 }
 
 }  // namespace

@@ -20,11 +20,11 @@ constexpr const char* kWeb = R"(services:
 TEST_F(LifecycleTest, GoesUpAndDown) {
   compose(kWeb);
   Result up = expect(0, {"up", "-d"});
-  EXPECT_NE(up.err.find("-web-1  Started"), std::string::npos) << up.err;
+  EXPECT_NE(up.err.find("-web-1 Started"), std::string::npos) << up.err;
   EXPECT_EQ(state("web"), "running");
   ASSERT_TRUE(eventually([&] { return lines("web").size() == 2; }));
   Result down = expect(0, {"down"});
-  EXPECT_NE(down.err.find("-web-1  Removed"), std::string::npos) << down.err;
+  EXPECT_NE(down.err.find("-web-1 Removed"), std::string::npos) << down.err;
   EXPECT_TRUE(ps().empty());
 }
 

@@ -55,6 +55,19 @@ TEST(Executor, HonoursTheOrder) {
             "volume c\n-remove volume c\n");
 }
 
+TEST(Executor, KeepsToALimit) {
+  Plan plan{{node("a", {}), node("b", {}), {AwaitReady{"c"}, "", {}}}};
+  FakeRuntime runtime;
+  asio::io_context context(1);
+  Execution execution(context.get_executor(), plan, runtime, runtime, 1);
+  asio::co_spawn(context, [&]() -> Task<> { co_await execution.run(); }, asio::detached);
+  context.run();
+  // Who waits takes nobody's place.
+  EXPECT_LT(runtime.log.find("+wait"), runtime.log.find("-remove volume a")) << runtime.log;
+  EXPECT_LT(runtime.log.find("-remove volume a"), runtime.log.find("+remove volume b"))
+      << runtime.log;
+}
+
 TEST(Executor, RunsAtOnceWhatMay) {
   Plan plan{{node("a", {}), node("b", {})}};
   FakeRuntime runtime;
