@@ -188,6 +188,8 @@ std::string difference(const NetworkRow& row, const NetworkSpec& spec) {
   if (plan.options.aux != row.options.aux) return "other aux_addresses";
   if (plan.options.driver != row.options.driver) return "the driver " + spec.driver;
   if (plan.options.written != row.options.written) return "other driver_opts";
+  // Those of a project that only shares it do not count.
+  if (row.project == spec.project && row.labels != spec.labels) return "other labels";
   return "";
 }
 

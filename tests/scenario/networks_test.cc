@@ -219,6 +219,20 @@ TEST_F(NetworksTest, NetworkCommands) {
   EXPECT_THAT(expect(0, {"network", "prune", "-f"}).out, HasSubstr("stray"));
 }
 
+TEST_F(NetworksTest, ANetworkWithOtherLabelsIsMadeAnew) {
+  auto with = [&](const std::string& label) {
+    compose(std::string("services:\n  web:\n    ") + kSleep +
+            "    networks: [n]\nnetworks:\n  n: {name: labelled, labels: {of: " + label + "}}\n");
+    return expect(0, {"up", "-d"}).err;
+  };
+  with("one");
+  std::string id(ps()["web"].at("ID").as_string());
+  EXPECT_THAT(with("two"), HasSubstr("Stopped"));
+  EXPECT_THAT(expect(0, {"network", "inspect", "labelled"}).out, HasSubstr("\"two\""));
+  EXPECT_EQ(ps()["web"].at("ID").as_string(), id);
+  EXPECT_EQ(with("two"), "");
+}
+
 TEST_F(NetworksTest, AnExternalNetworkThatIsNotThere) {
   compose(std::string("services:\n  web:\n    ") + kSleep +
           "    networks: [gone]\nnetworks:\n  gone: {external: true}\n");
