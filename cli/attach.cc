@@ -3,13 +3,13 @@
 #include <algorithm>
 #include <atomic>
 #include <csignal>
-#include <ctime>
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
 #include "base/loop.h"
 #include "cli/menu.h"
+#include "cli/moment.h"
 #include "scheduler/control_client.h"
 
 namespace pcompose::cli {
@@ -48,30 +48,16 @@ class BackgroundCall {
   LoopThread thread_;
 };
 
-bool aborts(const std::vector<LogPrinter::End>& ends, const AttachOptions& options) {
-  return std::any_of(ends.begin(), ends.end(), [&](const LogPrinter::End& end) {
-    return options.abort_on_exit || (options.abort_on_failure && end.code != 0);
-  });
+bool ends_all(const LogPrinter::End& end, const AttachOptions& options) {
+  return options.abort_on_exit || (options.abort_on_failure && end.code != 0);
 }
 
 // Of the service that was named; else of the container that ended all; else 0.
 int exit_code(const std::vector<LogPrinter::End>& ends, const AttachOptions& options) {
-  for (const auto& end : ends) {
-    if (options.exit_code_from.empty()
-            ? options.abort_on_exit || (options.abort_on_failure && end.code != 0)
-            : end.service == options.exit_code_from)
-      return end.code;
-  }
-  return 0;
-}
-
-// As log records have it, to the second.
-std::string record_time(WallTime time) {
-  time_t seconds = std::chrono::system_clock::to_time_t(time);
-  tm parts{};
-  ::gmtime_r(&seconds, &parts);
-  char text[32];
-  return {text, std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S", &parts)};
+  auto named = std::ranges::find(ends, options.exit_code_from, &LogPrinter::End::service);
+  if (named != ends.end()) return named->code;
+  auto first = std::ranges::find_if(ends, [&](const auto& e) { return ends_all(e, options); });
+  return first == ends.end() ? 0 : first->code;
 }
 
 }  // namespace
@@ -82,12 +68,13 @@ int attach(const Globals& globals, const Roots& roots, const std::string& projec
   action.sa_handler = [](int) { ++interrupts; };
   ::sigaction(SIGINT, &action, nullptr);
   ::sigaction(SIGTERM, &action, nullptr);
-  LogPrinter printer(roots, project, options.services, options.format);
-  printer.skip_before(record_time(since));
+  auto since_ns =
+      std::chrono::duration_cast<std::chrono::nanoseconds>(since.time_since_epoch()).count();
+  LogPrinter printer(roots, project, options.counted, options.format);
+  printer.skip_before(utc_text(since_ns));
   printer.show_only(options.shown);
   printer.keep_streams_apart();
-  printer.announce_ends(
-      std::chrono::duration_cast<std::chrono::nanoseconds>(since.time_since_epoch()).count());
+  printer.announce_ends(since_ns);
   // Neither what they depend on, unless it is named, too, nor what is not in the file.
   const json::object ours{{"services", to_array(options.services)}};
   std::unique_ptr<BackgroundCall> stop, kill;
@@ -98,7 +85,8 @@ int attach(const Globals& globals, const Roots& roots, const std::string& projec
   while (printer.running() > 0) {
     printer.wait_and_print(250);
     if (!stop && menu.choice() == Menu::Choice::detach) return 0;
-    bool abort = aborts(printer.ends(), options);
+    bool abort =
+        std::ranges::any_of(printer.ends(), [&](const auto& e) { return ends_all(e, options); });
     if ((interrupts >= 1 || abort) && !stop) {
       fmt::print(stderr, "{}\n",
                  abort ? "Aborting on container exit..."

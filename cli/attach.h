@@ -11,7 +11,8 @@
 namespace pcompose::cli {
 
 struct AttachOptions {
-  std::vector<std::string> services;  // these count, and stop after Ctrl-C
+  std::vector<std::string> services;  // these stop after Ctrl-C and where one end ends all
+  std::vector<std::string> counted;   // it is over when these have ended
   std::vector<std::string> shown;     // these are printed
   bool abort_on_exit = false;         // the first container that ends ends all
   bool abort_on_failure = false;      // … that ends with another code than 0

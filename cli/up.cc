@@ -99,27 +99,51 @@ json::object request(const compose::Project& project, const UpFlags& flags,
 
 AttachOptions attach_options(const compose::Project& project, const UpFlags& flags) {
   AttachOptions options;
-  options.services = flags.services;
   options.format = flags.logs;
   options.menu = menu_wanted(flags.menu);
   options.exit_code_from = flags.exit_code_from;
   options.abort_on_failure = flags.abort_on_failure;
   options.abort_on_exit =
       flags.abort_on_exit || (!flags.exit_code_from.empty() && !flags.abort_on_failure);
-  if (!flags.exit_code_from.empty() && !project.services.contains(flags.exit_code_from))
-    throw Error("no such service: " + flags.exit_code_from);
   auto with =
       flags.attach_dependencies ? compose::Dependencies::with : compose::Dependencies::without;
   compose::ServiceGraph graph(project);
-  if (options.services.empty())
-    options.services = graph.selection({}, compose::Dependencies::without);
   for (const std::string& name : graph.selection(flags.services, with)) {
     auto named = [&](const auto& list) { return std::ranges::find(list, name) != list.end(); };
     bool wanted = flags.attach.empty() ? project.services.at(name).attach.value_or(true)
                                        : named(flags.attach);
     if (wanted && !named(flags.no_attach)) options.shown.push_back(name);
   }
+  options.services = graph.selection(flags.services, compose::Dependencies::without);
+  // docker compose's rule: those that are named, or whose output is shown where none is.
+  bool shown_count = flags.services.empty() && !options.shown.empty();
+  options.counted = shown_count ? options.shown : options.services;
+  if (std::ranges::find(options.services, flags.exit_code_from) != options.services.end())
+    options.counted.push_back(flags.exit_code_from);
   return options;
+}
+
+// What docker compose refuses, too.
+void check_attachment(const compose::Project& project, const UpFlags& flags) {
+  bool attached = flags.attach_dependencies || !flags.attach.empty();
+  bool aborts = flags.abort_on_exit || flags.abort_on_failure || !flags.exit_code_from.empty();
+  if (flags.abort_on_exit && flags.abort_on_failure)
+    throw Error("--abort-on-container-failure cannot be combined with --abort-on-container-exit");
+  if (flags.attach_dependencies && !flags.attach.empty())
+    throw Error("cannot combine --attach and --attach-dependencies");
+  if ((flags.detach || flags.wait) && (attached || aborts)) {
+    throw Error(
+        fmt::format("--{} cannot be combined with --abort-on-container-exit, "
+                    "--abort-on-container-failure, --exit-code-from, --attach or "
+                    "--attach-dependencies",
+                    flags.wait ? "wait" : "detach"));
+  }
+  if (!flags.exit_code_from.empty() && !project.services.contains(flags.exit_code_from))
+    throw Error("no such service: " + flags.exit_code_from);
+  for (const std::string& name : flags.attach) {
+    if (!project.services.contains(name))
+      throw Error("cannot attach to services not included in up: " + name);
+  }
 }
 
 void check_timeline(const std::string& path) {
@@ -142,6 +166,7 @@ int up(const Globals& globals, UpFlags flags) {
   if (flags.pod) project.pod = true;
   project.lenient_limits = globals.limits == "warn";
   check_timeline(flags.timeline);
+  check_attachment(project, flags);
   Timeline timeline(project, now_ns());
   // Before anything is touched.
   provide_images(

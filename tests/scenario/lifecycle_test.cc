@@ -248,9 +248,14 @@ TEST_F(LifecycleTest, AttachedUpEndsWithAContainer) {
   EXPECT_NE(test.out.find("tested"), std::string::npos) << test.out;
   EXPECT_NE(test.out.find("job-1 exited with code 3"), std::string::npos) << test.out;
   EXPECT_EQ(test.out.find("noise"), std::string::npos) << "attach: false";
-  EXPECT_EQ(state("db"), "exited");
-  expect(137, {"up", "--exit-code-from", "db"});
+  EXPECT_EQ(state("db") + state("chatter"), "exitedexited");
+  Result again = expect(137, {"up", "--exit-code-from", "db"});
+  EXPECT_EQ(again.out.find("tested"), again.out.rfind("tested")) << again.out;
+  expect(137, {"up", "--exit-code-from", "chatter"});
+  expect(3, {"up", "--exit-code-from", "db", "job"});  // db did not stop
   expect(3, {"up", "--abort-on-container-failure", "--no-attach", "db"});
+  Result both = expect(1, {"up", "-d", "--exit-code-from", "db"});
+  EXPECT_NE(both.err.find("--detach cannot be combined"), std::string::npos) << both.err;
   Result unknown = expect(1, {"up", "--exit-code-from", "nope"});
   EXPECT_NE(unknown.err.find("no such service: nope"), std::string::npos);
 }
