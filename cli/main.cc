@@ -51,9 +51,11 @@ void add_globals(CLI::App& app, Globals& g) {
   app.add_option("--env-file", g.env_files, "Variables, instead of .env")->allow_extra_args(false);
   app.add_option("--profile", g.profiles, "Activate a profile; * is all")->allow_extra_args(false);
   app.add_option("--progress", g.progress, "auto, tty, plain, json or quiet")
-      ->check(CLI::IsMember({"auto", "tty", "plain", "json", "quiet"}));
+      ->check(CLI::IsMember({"auto", "tty", "plain", "json", "quiet"}))
+      ->envname("COMPOSE_PROGRESS");
   app.add_option("--ansi", g.ansi, "never, always or auto")
-      ->check(CLI::IsMember({"never", "always", "auto"}));
+      ->check(CLI::IsMember({"never", "always", "auto"}))
+      ->envname("COMPOSE_ANSI");
   app.add_flag("--dry-run", g.dry_run, "Print what would be done, and do nothing");
   app.add_flag("--all-resources", g.all_resources,
                "Networks and volumes that no service uses, too");

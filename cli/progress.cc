@@ -17,7 +17,8 @@ const std::map<std::string, Words>& words() {
       {"create", {"Creating", "Created"}},    {"start", {"Starting", "Started"}},
       {"stop", {"Stopping", "Stopped"}},      {"remove", {"Removing", "Removed"}},
       {"kill", {"Killing", "Killed"}},        {"pause", {"Pausing", "Paused"}},
-      {"unpause", {"Unpausing", "Unpaused"}}, {"await", {"Waiting", "Ready"}}};
+      {"unpause", {"Unpausing", "Unpaused"}}, {"relabel", {"Relabelling", "Relabelled"}},
+      {"await", {"Waiting", "Ready"}}};
   return all;
 }
 

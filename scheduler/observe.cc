@@ -62,6 +62,10 @@ Task<Observed> Supervisor::observe() {
   for (const auto& v : volumes) {
     observed.volumes.insert(v.name);
     if (v.key.empty()) observed.anonymous_volumes.insert(v.name);
+    auto wanted = model_.volumes.find(v.key);
+    if (wanted != model_.volumes.end() && wanted->second.name == v.name &&
+        wanted->second.labels != v.labels)
+      observed.relabelled_volumes.insert(v.name);
   }
   co_return observed;
 }

@@ -73,7 +73,10 @@ Task<> Supervisor::perform(const Operation& operation) {
 Task<> Supervisor::create_volume(const std::string& key) {
   const auto& v = model_.volumes.at(key);
   try {
-    co_await volume_thread_.run([&] { volumes_->ensure(v.name, model_.name, key, v.labels); });
+    co_await volume_thread_.run([&] {
+      auto row = volumes_->ensure(v.name, model_.name, key, v.labels);
+      if (row.labels != v.labels) volumes_->relabel(v.name, v.labels);
+    });
   } catch (Error& e) {
     throw e.add("volume " + v.name).at(v.position);
   }

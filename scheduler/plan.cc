@@ -10,7 +10,9 @@ namespace {
 
 struct Describe {
   std::string operator()(const CreateNetwork& o) const { return "create network " + o.name; }
-  std::string operator()(const CreateVolume& o) const { return "create volume " + o.name; }
+  std::string operator()(const CreateVolume& o) const {
+    return (o.exists ? "relabel volume " : "create volume ") + o.name;
+  }
   std::string operator()(const CreateContainer& o) const {
     return "create container " + o.replica.name + (o.new_volumes ? " with new volumes" : "");
   }

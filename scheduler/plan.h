@@ -28,6 +28,7 @@ struct CreateNetwork {
 struct CreateVolume {
   std::string key;
   std::string name;
+  bool exists = false;  // only its labels are to be others; the data stays
 };
 // Record and directories; no process. It takes the anonymous volumes over from the container of its
 // name that the same plan removes, unless they are to be new.

@@ -45,6 +45,7 @@ class UpPlanner {
     require_own_names(order);
     if (options_.remove_orphans) remove_orphans();
     for (const std::string& name : order) leave_changed_networks(project_.services.at(name));
+    for (const std::string& name : order) relabel_volumes(project_.services.at(name));
     for (const std::string& name : order) add_service(project_.services.at(name));
     if (options_.all_resources) add_unused();
     add_guests();
@@ -175,13 +176,27 @@ class UpPlanner {
     }
   }
 
+  // Containers and data stay: they do not depend on labels.
+  void relabel_volumes(const Service& service) {
+    for (const auto& mount : service.volumes) {
+      auto found = project_.volumes.find(mount.source);
+      if (found != project_.volumes.end() &&
+          observed_.relabelled_volumes.contains(found->second.name))
+        volume(mount.source);
+    }
+  }
+
   std::optional<NodeId> volume(const std::string& key) {
     auto found = project_.volumes.find(key);
     if (found == project_.volumes.end()) return std::nullopt;  // anonymous
-    if (found->second.external || observed_.volumes.contains(found->second.name))
+    const std::string& name = found->second.name;
+    bool relabelled = observed_.relabelled_volumes.contains(name);
+    if (found->second.external || (observed_.volumes.contains(name) && !relabelled))
       return std::nullopt;
     auto [it, fresh] = volumes_.try_emplace(key, 0);
-    if (fresh) it->second = add(CreateVolume{key, found->second.name}, "new", {});
+    if (fresh)
+      it->second =
+          add(CreateVolume{key, name, relabelled}, relabelled ? "labels changed" : "new", {});
     return it->second;
   }
 

@@ -148,6 +148,15 @@ VolumeRow VolumeStore::ensure(const std::string& name, const std::string& projec
   return find(name).value();
 }
 
+void VolumeStore::relabel(const std::string& name,
+                          const std::map<std::string, std::string>& labels) {
+  SQLite::Statement update(db_.get(), "UPDATE volumes SET labels=? WHERE name=?");
+  update.bind(1, json::serialize(json::value_from(labels)));
+  update.bind(2, name);
+  DurableCommits durable(db_);
+  update.exec();
+}
+
 std::optional<VolumeRow> VolumeStore::find(const std::string& name) {
   SQLite::Statement query(db_.get(), std::string(kColumns) + "WHERE name=?");
   query.bind(1, name);

@@ -28,6 +28,8 @@ class VolumeStore {
   // fine: docker only warns).
   VolumeRow ensure(const std::string& name, const std::string& project, const std::string& key,
                    const std::map<std::string, std::string>& labels);
+  // Its data stays. Unknown names are fine.
+  void relabel(const std::string& name, const std::map<std::string, std::string>& labels);
   [[nodiscard]] std::optional<VolumeRow> find(const std::string& name);
   [[nodiscard]] std::vector<VolumeRow> of_project(const std::string& project);
   [[nodiscard]] std::vector<VolumeRow> list();

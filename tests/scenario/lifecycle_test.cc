@@ -67,7 +67,9 @@ TEST_F(LifecycleTest, ProgressForPrograms) {
   for (std::string line; std::getline(lines, line);)
     texts.emplace_back(json::parse(line).at("text").as_string());
   EXPECT_EQ(texts.back(), "Started");
-  Result failed = expect(1, {"--progress", "json", "stop", "nobody"});
+  ::setenv("COMPOSE_PROGRESS", "json", 1);
+  Result failed = expect(1, {"stop", "nobody"});
+  ::unsetenv("COMPOSE_PROGRESS");
   EXPECT_TRUE(json::parse(failed.err).at("error").as_bool()) << failed.err;
 }
 

@@ -30,6 +30,24 @@ TEST_F(VolumesTest, NamedVolumesOutliveDownAndGoWithIt) {
             std::vector<std::string>{"cat: can't open '/data/x': No such file or directory"});
 }
 
+TEST_F(VolumesTest, OtherLabelsLeaveContainerAndData) {
+  auto up = [&](const std::string& label) {
+    compose(
+        "services:\n  w: {image: busybox, command: sleep 1000, volumes: ['data:/data']}\n"
+        "volumes: {data: {labels: {level: " +
+        label + "}}}\n");
+    return expect(0, {"up", "-d"});
+  };
+  up("one");
+  expect(0, {"exec", "-T", "w", "touch", "/data/x"});
+  std::string id = expect(0, {"ps", "-q"}).out;
+  EXPECT_NE(up("two").err.find("_data Relabelled"), std::string::npos);
+  EXPECT_NE(expect(0, {"volumes", "--format", "json"}).out.find("level=two"), std::string::npos);
+  EXPECT_EQ(expect(0, {"ps", "-q"}).out, id);
+  expect(0, {"exec", "-T", "w", "test", "-e", "/data/x"});
+  EXPECT_EQ(up("two").err, "");
+}
+
 TEST_F(VolumesTest, FirstUseCopiesWhatTheImageHas) {
   compose(
       "services:\n  w: {image: busybox, command: ls /etc, volumes: [conf:/etc]}\nvolumes: {conf: "

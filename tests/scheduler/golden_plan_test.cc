@@ -4,7 +4,7 @@
 //   the compose file, on as many lines as it takes
 //   --- what is there, a thing a line: `web-1 running`, with `old` (another configuration),
 //       `old-image`, `exit 3`, `healthy`, `run` (a one-off container), `on NETWORK`, `mounts
-//       VOLUME`; `network NAME HOW-IT-IS-TO-BE`, `volume NAME`, `volume NAME anonymous`
+//       VOLUME`; `network NAME HOW-IT-IS-TO-BE`, `volume NAME`, with `anonymous` or `relabelled`
 //   --- a command: up, down, start, stop, restart, kill, pause, unpause, rm, with its options;
 //       `-p` instead of the file
 //   the plan
@@ -95,7 +95,9 @@ Observed observed_of(const std::string& text) {
     } else if (first == "volume" && words >> name) {
       out.volumes.insert(name);
       std::string word;
-      if (words >> word && word == "anonymous") out.anonymous_volumes.insert(name);
+      words >> word;
+      if (word == "anonymous") out.anonymous_volumes.insert(name);
+      if (word == "relabelled") out.relabelled_volumes.insert(name);
     } else if (!first.empty()) {
       out.containers.push_back(container_of(words, first));
     }

@@ -89,7 +89,7 @@ void SimulatedEngine::perform(const Operation& operation) {
     planned_.erase(o->name);
   }
   if (auto* o = std::get_if<CreateVolume>(&operation))
-    need(volumes_.insert(o->name).second, "volume exists: " + o->name);
+    need(volumes_.insert(o->name).second != o->exists, "volume exists or not: " + o->name);
   if (auto* o = std::get_if<CreateContainer>(&operation)) create(o->replica);
   if (auto* o = std::get_if<PrepareContainer>(&operation)) {
     Container& c = find(o->replica);
