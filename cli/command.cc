@@ -54,11 +54,18 @@ json::object scope_of(const compose::Project& project) {
   return {{"services", services}, {"inactive", inactive}, {"volumes", volumes}};
 }
 
+bool says_yes(std::string value) {
+  static const std::set<std::string> kYes = {"1", "t", "true", "y", "yes", "on"};
+  std::ranges::transform(value, value.begin(),
+                         [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  return kYes.contains(value);
+}
+
 }  // namespace
 
 bool is_true(const compose::Project& project, const std::string& variable) {
   auto value = project.settings.find(variable);
-  return value != project.settings.end() && (value->second == "1" || value->second == "true");
+  return value != project.settings.end() && says_yes(value->second);
 }
 
 int parallel_limit(const Globals& globals, const compose::Project* project) {
@@ -77,7 +84,7 @@ int parallel_limit(const Globals& globals, const compose::Project* project) {
 
 bool is_true(const char* variable) {
   const char* value = std::getenv(variable);
-  return value != nullptr && (std::string_view(value) == "1" || std::string_view(value) == "true");
+  return value != nullptr && says_yes(value);
 }
 
 std::string project_name(const Globals& globals) {

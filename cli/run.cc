@@ -60,11 +60,13 @@ compose::Service described(const compose::Project& project, const std::string& s
 
 json::object request(const compose::Project& project, const compose::Service& service,
                      const RunFlags& flags, const Globals& globals) {
-  json::object body{{"project", compose::to_json(project)},
-                    {"run", compose::to_json(service)},
-                    {"remove", flags.remove},
-                    {"remove_orphans", flags.remove_orphans},
-                    {"dry_run", globals.dry_run}};
+  json::object body{
+      {"project", compose::to_json(project)},
+      {"run", compose::to_json(service)},
+      {"remove", flags.remove},
+      {"remove_orphans", flags.remove_orphans || is_true(project, "COMPOSE_REMOVE_ORPHANS")},
+      {"ignore_orphans", is_true(project, "COMPOSE_IGNORE_ORPHANS")},
+      {"dry_run", globals.dry_run}};
   put_materials(body, project);
   winsize size{};
   if (service.tty && ::ioctl(STDIN_FILENO, TIOCGWINSZ, &size) == 0) {

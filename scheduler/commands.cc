@@ -330,6 +330,16 @@ Task<> Supervisor::bring_up(const json::object& request, ProgressSink& progress,
   co_await run_in_time(plan, progress, seconds(request, "wait_timeout"));
 }
 
+void Supervisor::tell_of_orphans(const Observed& observed, const json::object& request,
+                                 ProgressSink& progress) const {
+  if (flag(request, "remove_orphans") || flag(request, "ignore_orphans")) return;
+  std::string names;
+  for (const auto& c : orphans(model_, observed)) names += (names.empty() ? "" : ", ") + c.name;
+  if (names.empty()) return;
+  progress.line({{"warning", "found orphan containers (" + names +
+                                 ") for this project; --remove-orphans removes them"}});
+}
+
 Task<> Supervisor::up(const json::object& request, ProgressSink& progress) {
   CommandTurn turn(*this);
   co_await turn.take(progress);
@@ -346,13 +356,7 @@ Task<> Supervisor::up(const json::object& request, ProgressSink& progress) {
   options.wait = flag(request, "wait");
   options.rerun_jobs = flag(request, "rerun_jobs");
   co_await bring_up(request, progress, [&](const Desired& desired, const Observed& observed) {
-    auto strays = orphans(model_, observed);
-    if (!options.remove_orphans && !flag(request, "ignore_orphans") && !strays.empty()) {
-      std::string names;
-      for (const auto& c : strays) names += (names.empty() ? "" : ", ") + c.name;
-      progress.line({{"warning", "found orphan containers (" + names +
-                                     ") for this project; --remove-orphans removes them"}});
-    }
+    tell_of_orphans(observed, request, progress);
     return plan_up(model_, desired, observed, options);
   });
 }

@@ -101,7 +101,7 @@ Plan plan_remove(const compose::Project& project, const Observed& observed,
 bool is_job(const compose::Project& project, const std::string& service);
 
 // Containers whose service the project does not have (services of inactive profiles are no
-// orphans).
+// orphans), and those of `run` that have ended.
 std::vector<ObservedContainer> orphans(const compose::Project& project, const Observed& observed);
 
 }  // namespace pcompose::scheduler

@@ -86,10 +86,7 @@ std::set<std::string> with_dependents(const Project& project,
 std::vector<ObservedContainer> that_go(const Project& project, const Observed& observed,
                                        const DownOptions& options) {
   std::set<std::string> named = with_dependents(project, options.services);
-  std::set<std::string> hooks;  // containers of pre_start; they have no other way to go
-  for (const auto& [name, service] : project.services) {
-    for (const auto& hook : pre_start_of(project, service)) hooks.insert(hook.container_name);
-  }
+  std::set<std::string> hooks = pre_start_names(project);  // they have no other way to go
   std::vector<ObservedContainer> out;
   for (const auto& c : observed.containers) {
     bool active = !options.scope || options.scope->services.contains(c.service);

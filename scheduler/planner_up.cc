@@ -28,10 +28,7 @@ class UpPlanner {
         observed_(observed),
         options_(options),
         graph_(project) {
-    std::erase_if(observed_.containers, [this](const auto& c) {
-      if (c.one_off && c.status == Status::exited) ended_one_offs_.push_back(c);
-      return c.one_off;
-    });
+    std::erase_if(observed_.containers, [](const auto& c) { return c.one_off; });
   }
 
   Plan plan() {
@@ -423,8 +420,7 @@ class UpPlanner {
   }
 
   void remove_orphans() {
-    for (const auto& c : orphans(project_, observed_)) remove(c, "orphan");
-    for (const auto& c : ended_one_offs_) remove(c, "orphan");
+    for (const auto& c : orphans(project_, all_)) remove(c, "orphan");
   }
 
   static ReplicaRef ref(const ObservedContainer& c) { return {c.service, c.number, c.name}; }
@@ -433,7 +429,6 @@ class UpPlanner {
   const Desired& desired_;
   const Observed& all_;
   Observed observed_;  // without what `run` made
-  std::vector<ObservedContainer> ended_one_offs_;
   const UpOptions& options_;
   compose::ServiceGraph graph_;
   Plan plan_;
@@ -476,10 +471,12 @@ Plan plan_run(const Project& project, const Desired& desired, const Observed& ob
 
 std::vector<ObservedContainer> orphans(const Project& project, const Observed& observed) {
   std::vector<ObservedContainer> out;
+  std::set<std::string> hooks = pre_start_names(project);
   for (const auto& c : observed.containers) {
     bool known =
         project.services.contains(c.service) || project.disabled_services.contains(c.service);
-    if (!known && !c.one_off) out.push_back(c);
+    bool ended = c.one_off && c.status == Status::exited && !hooks.contains(c.name);
+    if (ended || (!c.one_off && !known)) out.push_back(c);
   }
   return out;
 }

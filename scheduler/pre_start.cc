@@ -62,6 +62,14 @@ std::vector<Service> pre_start_of(const compose::Project& project, const Service
   return out;
 }
 
+std::set<std::string> pre_start_names(const compose::Project& project) {
+  std::set<std::string> names;
+  for (const auto& [name, service] : project.services) {
+    for (const Service& hook : pre_start_of(project, service)) names.insert(hook.container_name);
+  }
+  return names;
+}
+
 std::vector<NodeId> add_pre_start(Plan& plan, const compose::Project& project,
                                   const Service& service, const Observed& observed,
                                   const BeforeHooks& before) {

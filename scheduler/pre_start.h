@@ -2,6 +2,7 @@
 // (compose specification, "pre_start"). Pure.
 #pragma once
 
+#include <set>
 #include <string>
 #include <vector>
 
@@ -16,6 +17,9 @@ namespace pcompose::scheduler {
 // publish no port and answer to no name.
 std::vector<compose::Service> pre_start_of(const compose::Project& project,
                                            const compose::Service& service);
+
+// The containers' names of all hooks of the project.
+std::set<std::string> pre_start_names(const compose::Project& project);
 
 // What the chain of hooks has to wait for.
 struct BeforeHooks {

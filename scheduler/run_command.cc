@@ -45,6 +45,7 @@ Task<> Supervisor::run_one_off(const json::object& request, ProgressSink& progre
       if (model_.pod) one_off_->service.network_mode = "pod";
       if (model_.pod_pid && one_off_->service.pid.empty()) one_off_->service.pid = "pod";
       options.service = one_off_->service;
+      tell_of_orphans(observed, request, progress);
       // A repeated command: the container is there, and nobody is attached to it yet.
       auto existing = replicas_.find(name);
       Plan plan = plan_run(model_, desired, observed, options);

@@ -95,6 +95,8 @@ class Supervisor final : public Runtime {
   [[nodiscard]] Task<Observed> observe();
   Desired desired(const Materials& materials);
   void keep_promised(Observed& observed) const;
+  void tell_of_orphans(const Observed& observed, const json::object& request,
+                       ProgressSink& progress) const;
   void note_changes(Observed& observed, const Desired& desired, const compose::Project& was) const;
   Task<> reserve_ports(const Plan& plan, netns::Conflict conflict, ProgressSink& progress);
   using Planner = std::function<Plan(const Desired&, const Observed&)>;

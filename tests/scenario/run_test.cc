@@ -93,6 +93,18 @@ TEST_F(RunTest, IsListedWithAAndGoesWithTheOrphans) {
   EXPECT_EQ(expect(0, {"ps", "-a", "-q"}).out, "");
 }
 
+TEST_F(RunTest, WhatHasEndedIsAnOrphan) {
+  expect(0, {"run", "--no-deps", "--name", "job", "web", "true"});
+  Result told = expect(0, {"run", "--rm", "--no-deps", "web", "true"});
+  EXPECT_NE(told.err.find("orphan containers (job)"), std::string::npos) << told.err;
+  ::setenv("COMPOSE_IGNORE_ORPHANS", "True", 1);
+  Result silent = expect(0, {"run", "--rm", "--no-deps", "web", "true"});
+  ::unsetenv("COMPOSE_IGNORE_ORPHANS");
+  EXPECT_EQ(silent.err.find("orphan"), std::string::npos) << silent.err;
+  expect(0, {"run", "--rm", "--no-deps", "--remove-orphans", "web", "true"});
+  EXPECT_EQ(expect(0, {"ps", "-a", "-q"}).out, "");
+}
+
 TEST_F(RunTest, ATerminalNeedsOneOfOurs) {
   for (const char* flag : {"--tty", "--no-tty=false"}) {
     Result refused = expect(1, {"run", "--rm", "--no-deps", flag, "web", "true"});
