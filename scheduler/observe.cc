@@ -57,8 +57,18 @@ Task<Observed> Supervisor::observe() {
     std::string change = change_of(n, model_);
     if (!change.empty()) observed.changed_networks[n.name] = change;
   }
-  auto volumes =
-      co_await volume_thread_.run([&] { return volumes_->of_project(context_.project); });
+  for (const auto& [key, wanted] : model_.networks) {
+    if (wanted.external &&
+        std::ranges::find(networks, wanted.name, &netns::NetworkRow::name) == networks.end())
+      observed.missing_networks.insert(wanted.name);
+  }
+  auto volumes = co_await volume_thread_.run([&] {
+    for (const auto& [key, wanted] : model_.volumes) {
+      if (wanted.external && !volumes_->find(wanted.name))
+        observed.missing_volumes.insert(wanted.name);
+    }
+    return volumes_->of_project(context_.project);
+  });
   for (const auto& v : volumes) {
     observed.volumes.insert(v.name);
     if (v.key.empty()) observed.anonymous_volumes.insert(v.name);

@@ -42,6 +42,8 @@ struct Observed {
   std::set<std::string> networks;             // names
   // Of those that the file wants to be otherwise: how, for the user, by name.
   std::map<std::string, std::string> changed_networks;
+  // External ones of the file that are not there: names.
+  std::set<std::string> missing_networks, missing_volumes;
   std::set<std::string> volumes;             // names
   std::set<std::string> relabelled_volumes;  // those whose labels the file wants to be others
   std::set<std::string> anonymous_volumes;   // those of them that no file names

@@ -39,6 +39,7 @@ class UpPlanner {
       throw Error("no service selected").hint("the project has no service in an active profile");
     selected_ = {order.begin(), order.end()};
     for (const std::string& name : order) require_lenders(project_.services.at(name));
+    for (const std::string& name : order) require_external(project_.services.at(name));
     require_own_names(order);
     if (options_.remove_orphans) remove_orphans();
     for (const std::string& name : order) leave_changed_networks(project_.services.at(name));
@@ -62,6 +63,8 @@ class UpPlanner {
     if (service.depends_on.empty()) selected.clear();  // --no-deps
     selected_ = {selected.begin(), selected.end()};
     if (options_.remove_orphans) remove_orphans();
+    for (const std::string& name : selected) require_external(project_.services.at(name));
+    require_external(service);
     for (const std::string& name : selected) add_service(project_.services.at(name));
     auto same_name =
         std::ranges::find(all.containers, service.container_name, &ObservedContainer::name);
@@ -100,6 +103,27 @@ class UpPlanner {
                               name, service.container_name, other->second))
           .at(service.origin("container_name"))
           .hint("give one of them another name, or name the one to start");
+    }
+  }
+
+  // Before anything is touched.
+  void require_external(const Service& service) const {
+    for (const auto& membership : service.networks) {
+      const auto& network = project_.networks.at(membership.network);
+      if (!observed_.missing_networks.contains(network.name)) continue;
+      throw Error("network " + network.name + " declared as external, but could not be found")
+          .at(network.position)
+          .hint("make it with `pcompose network create " + network.name +
+                "`, or by the project that owns it; or leave `external` out");
+    }
+    for (const auto& mount : service.volumes) {
+      auto volume = project_.volumes.find(mount.source);
+      if (volume == project_.volumes.end() ||
+          !observed_.missing_volumes.contains(volume->second.name))
+        continue;
+      throw Error("external volume \"" + volume->second.name + "\" not found")
+          .at(volume->second.position)
+          .hint("make it by the project that owns it; or leave `external` out");
     }
   }
 

@@ -157,12 +157,15 @@ TEST(Hash, TellsItsVersion) {
   EXPECT_TRUE(is_of_another_version("11-" + hash_of("").substr(2)));
 }
 
-std::string changes_of(const std::string& before, const std::string& after) {
-  Project old = project_of(before), wanted = project_of(after);
+std::string changes_of(const Project& old, const Project& wanted) {
   std::string text;
   for (const Change& c : changes(old.services.at("a"), old, wanted.services.at("a"), wanted))
     text += (text.empty() ? "" : "; ") + c.path + " " + c.position.str();
   return text;
+}
+
+std::string changes_of(const std::string& before, const std::string& after) {
+  return changes_of(project_of(before), project_of(after));
 }
 
 TEST(Changes, NameTheAttributeAndItsPlace) {
@@ -185,11 +188,7 @@ std::string change_of_volume(const std::string& before, const std::string& after
                           volume + "}\n"}});
     return load(options_in("/p"), files);
   };
-  Project old = project(before), wanted = project(after);
-  std::string text;
-  for (const Change& c : changes(old.services.at("a"), old, wanted.services.at("a"), wanted))
-    text += (text.empty() ? "" : "; ") + c.path + " " + c.position.str();
-  return text;
+  return changes_of(project(before), project(after));
 }
 
 TEST(Changes, OfVolumesAreChangesOfWhoMountsThem) {

@@ -4,7 +4,8 @@
 //   the compose file, on as many lines as it takes
 //   --- what is there, a thing a line: `web-1 running`, with `old` (another configuration),
 //       `old-image`, `exit 3`, `healthy`, `run` (a one-off container), `on NETWORK`, `mounts
-//       VOLUME`; `network NAME HOW-IT-IS-TO-BE`, `volume NAME`, with `anonymous` or `relabelled`
+//       VOLUME`; `network NAME HOW-IT-IS-TO-BE`, `volume NAME`, with `anonymous` or `relabelled`;
+//       both `missing`
 //   --- a command: up, down, start, stop, restart, kill, pause, unpause, rm, with its options;
 //       `-p` instead of the file
 //   the plan
@@ -89,13 +90,22 @@ Observed observed_of(const std::string& text) {
     std::string first, name;
     words >> first;
     if (first == "network" && words >> name) {
-      out.networks.insert(name);
       std::string change;
-      if (std::getline(words >> std::ws, change)) out.changed_networks[name] = change;
+      std::getline(words >> std::ws, change);
+      if (change == "missing") {
+        out.missing_networks.insert(name);
+        continue;
+      }
+      out.networks.insert(name);
+      if (!change.empty()) out.changed_networks[name] = change;
     } else if (first == "volume" && words >> name) {
       out.volumes.insert(name);
       std::string word;
       words >> word;
+      if (word == "missing") {
+        out.volumes.erase(name);
+        out.missing_volumes.insert(name);
+      }
       if (word == "anonymous") out.anonymous_volumes.insert(name);
       if (word == "relabelled") out.relabelled_volumes.insert(name);
     } else if (!first.empty()) {
