@@ -45,6 +45,7 @@ class UpPlanner {
     for (const std::string& name : order) leave_changed_networks(project_.services.at(name));
     for (const std::string& name : order) relabel_volumes(project_.services.at(name));
     for (const std::string& name : order) add_service(project_.services.at(name));
+    remove_ended_hooks();
     if (options_.all_resources) add_unused();
     add_guests();
     start_others_again();
@@ -429,6 +430,16 @@ class UpPlanner {
       hooks->second = add_pre_start(plan_, project_, service, all_, before);
     }
     return hooks->second;
+  }
+
+  // The supervisor died before it could remove them, and their service runs already.
+  void remove_ended_hooks() {
+    std::set<std::string> hooks = pre_start_names(project_);
+    for (const auto& c : all_.containers) {
+      bool over = hooks.contains(c.name) && c.status == Status::exited && c.exit_code == 0;
+      if (over && selected_.contains(c.service) && !hooks_.contains(c.service))
+        remove(c, "has run");
+    }
   }
 
   NodeId stop(const ObservedContainer& c, const std::string& cause, std::vector<NodeId> after) {

@@ -3,9 +3,9 @@
 //   === title
 //   the compose file, on as many lines as it takes
 //   --- what is there, a thing a line: `web-1 running`, with `old` (another configuration),
-//       `old-image`, `exit 3`, `healthy`, `run` (a one-off container), `on NETWORK`, `mounts
-//       VOLUME`; `network NAME HOW-IT-IS-TO-BE`, `volume NAME`, with `anonymous` or `relabelled`;
-//       both `missing`
+//       `old-image`, `exit 3`, `healthy`, `run` (a one-off container), `of SERVICE`, `on NETWORK`,
+//       `mounts VOLUME`; `network NAME HOW-IT-IS-TO-BE`, `volume NAME`, with `anonymous` or
+//       `relabelled`; both `missing`
 //   --- a command: up, down, start, stop, restart, kill, pause, unpause, rm, with its options;
 //       `-p` instead of the file
 //   the plan
@@ -76,6 +76,7 @@ ObservedContainer container_of(std::istringstream& words, const std::string& rep
     if (word == "healthy") c.health = Health::healthy;
     if (word == "exit") words >> c.exit_code;
     if (word == "run") c.one_off = true;
+    if (word == "of") words >> c.service;
     if (word == "on" && words >> word) c.networks.insert(word);
     if (word == "mounts" && words >> word) c.volumes.insert(word);
   }
