@@ -41,6 +41,7 @@ compose::Project load_what_is_there(const Globals& globals,
                                     const std::vector<std::string>& services) {
   compose::LoadOptions options = globals.load_options(services);
   options.unsupported = compose::Unsupported::warn;
+  options.resolve_environment = false;
   return compose::load(options, compose::DiskFiles());
 }
 

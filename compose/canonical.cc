@@ -46,15 +46,6 @@ void Canonicalizer::unknown_key(const Entry& entry, const Object& object, const 
                   object.name, suggestion(object, entry.key), entry.key));
 }
 
-void Canonicalizer::unsupported(const OriginPtr& origin, const std::string& path) {
-  constexpr std::string_view text = "is not supported by pcompose yet";
-  if (options_.unsupported == Unsupported::refuse) {
-    diagnostics_.refuse(origin, path, fmt::format("{}; remove it to go on without", text));
-  } else {
-    diagnostics_.warning(origin, path, fmt::format("{}, it has no effect", text));
-  }
-}
-
 void Canonicalizer::object(Node& node, const Object& object, const std::string& path) {
   if (!expect(node, Kind::mapping, path)) return;
   std::vector<Entry> kept;
@@ -72,7 +63,7 @@ void Canonicalizer::object(Node& node, const Object& object, const std::string& 
     } else if (entry.value.tag == MergeTag::reset) {
       kept.push_back(std::move(entry));
     } else {
-      if (attribute->support == Support::not_yet) unsupported(entry.origin, at);
+      if (attribute->support == Support::not_yet) unsupported_.push_back({entry.origin, at});
       bool usable = attribute->form == Form::external ? external(entry.value, node, at)
                                                       : value(entry.value, *attribute, at);
       if (usable) kept.push_back(std::move(entry));

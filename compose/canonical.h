@@ -6,6 +6,7 @@
 #include "compose/diagnostics.h"
 #include "compose/load.h"
 #include "compose/schema.h"
+#include "compose/support.h"
 #include "compose/yaml_node.h"
 
 namespace pcompose::compose {
@@ -17,7 +18,6 @@ struct CanonicalOptions {
   std::string home;  // what ~ stands for
   bool resolve_paths = true;
   bool raw = false;  // --no-interpolate: variables stand in the values
-  Unsupported unsupported = Unsupported::refuse;
 };
 
 // Works in place, so that every value keeps its origin. What is wrong is reported and taken out of
@@ -25,8 +25,10 @@ struct CanonicalOptions {
 // acts on it.
 class Canonicalizer {
  public:
-  Canonicalizer(Diagnostics& diagnostics, CanonicalOptions options)
-      : diagnostics_(diagnostics), options_(std::move(options)) {}
+  // Attributes that pcompose cannot do yet are added to `unsupported`.
+  Canonicalizer(Diagnostics& diagnostics, CanonicalOptions options,
+                std::vector<UnsupportedUse>& unsupported)
+      : diagnostics_(diagnostics), options_(std::move(options)), unsupported_(unsupported) {}
 
   // A whole file (file_schema()) or any part of one. `path` is where it stands, "" for the file.
   void object(Node& node, const Object& object, const std::string& path);
@@ -91,11 +93,11 @@ class Canonicalizer {
   bool expect(const Node& node, Kind kind, const std::string& path);
   bool fail(const Node& node, const std::string& path, std::string message);
   void unknown_key(const Entry& entry, const Object& object, const std::string& path);
-  void unsupported(const OriginPtr& origin, const std::string& path);
   [[nodiscard]] std::string resolved(const std::string& path) const;
 
   Diagnostics& diagnostics_;
   CanonicalOptions options_;
+  std::vector<UnsupportedUse>& unsupported_;
 };
 
 // "services.web" and "image" -> "services.web.image"; no dot at the top.

@@ -88,7 +88,7 @@ bool Canonicalizer::long_mount(Node& node, const std::string& path) {
   } else if (type == "tmpfs" && source != nullptr) {
     return fail(*source, below(path, "source"), "a tmpfs has no source; remove it");
   } else if (type == "npipe" || type == "cluster") {
-    unsupported(node.find("type")->origin, fmt::format("{}.type {}", path, type));
+    unsupported_.push_back({node.find("type")->origin, fmt::format("{}.type {}", path, type)});
   }
   return true;
 }

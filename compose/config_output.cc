@@ -27,16 +27,8 @@ const std::vector<Entry>& entries_of(const Node& root, std::string_view key) {
 // Keeps the named services, what they depend on, and the resources of these.
 void select(Node& root, const std::vector<std::string>& names) {
   if (names.empty()) return;
-  std::set<std::string> chosen;
-  std::vector<std::string> open = names;
   Node& services = *root.find("services");
-  while (!open.empty()) {
-    std::string name = std::move(open.back());
-    open.pop_back();
-    const Node* service = services.find(name);
-    if (service == nullptr || !chosen.insert(name).second) continue;
-    for (const Entry& entry : entries_of(*service, "depends_on")) open.push_back(entry.key);
-  }
+  auto chosen = with_dependencies(services, names);
   std::erase_if(services.entries, [&](const Entry& e) { return !chosen.contains(e.key); });
   drop_unused(root);
 }

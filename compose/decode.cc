@@ -36,7 +36,7 @@ class Decoder {
     project.config_files = model_.config_files;
     project.profiles = model_.profiles;
     services(project.services, *model_.root.find("services"));
-    services(project.disabled_services, model_.disabled_services);
+    disabled_services(project.disabled_services);
     for (auto& [name, service] : project.services) drop_missing_dependencies(service, project);
     if (const Node* networks = model_.root.find("networks")) {
       for (const Entry& entry : networks->entries) project.networks[entry.key] = network(entry);
@@ -126,8 +126,11 @@ class Decoder {
                    TextMap& out) {
     for (const auto& [key, material] : materials) {
       if (material.environment.empty()) continue;
+      auto included = model_.included_values.find({section + key, material.environment});
       auto value = model_.environment.find(material.environment);
-      if (value != model_.environment.end()) {
+      if (included != model_.included_values.end()) {
+        out[section + key] = included->second;
+      } else if (value != model_.environment.end()) {
         out[section + key] = value->second;
       } else if (unsupported_ == Unsupported::refuse) {
         const Node& node = *model_.root.find(section.substr(0, section.size() - 1))->find(key);
@@ -140,8 +143,21 @@ class Decoder {
   }
 
   void services(std::map<std::string, Service>& out, const Node& tree) {
-    ServiceDecoder decoder(unsupported_, diagnostics_);
-    for (const Entry& entry : tree.entries) out.emplace(entry.key, decoder.decode(entry));
+    ServiceDecoder strict(unsupported_, diagnostics_);
+    ServiceDecoder lenient(Unsupported::warn, diagnostics_);
+    for (const Entry& entry : tree.entries) {
+      bool needed = model_.needed.contains(entry.key);
+      out.emplace(entry.key, (needed ? strict : lenient).decode(entry));
+    }
+  }
+
+  // What cannot be done yet hurts nobody there.
+  void disabled_services(std::map<std::string, Service>& out) {
+    Diagnostics own;
+    ServiceDecoder decoder(Unsupported::warn, own);
+    for (const Entry& entry : model_.disabled_services.entries)
+      out.emplace(entry.key, decoder.decode(entry));
+    diagnostics_.take_errors(std::move(own));
   }
 
   // What is not required and not there is left out; check_consistency() has refused the rest.

@@ -1,6 +1,7 @@
 #include "compose/diagnostics.h"
 
 #include <algorithm>
+#include <iterator>
 #include <numeric>
 #include <tuple>
 
@@ -20,6 +21,18 @@ bool Diagnostics::failed_at(const std::string& path) const {
     if (below) return true;
   }
   return false;
+}
+
+void Diagnostics::take_errors(Diagnostics other) {
+  std::ranges::move(other.errors_, std::back_inserter(errors_));
+  failed_paths_.merge(other.failed_paths_);
+}
+
+void Diagnostics::take_as_warnings(Diagnostics other) {
+  for (Diagnostic& d : other.errors_) {
+    d.severity = Severity::warning;
+    warnings_.push_back(std::move(d));
+  }
 }
 
 std::vector<Step> Diagnostics::steps_to(const OriginPtr& origin) {

@@ -30,6 +30,9 @@ class Diagnostics {
     warnings_.push_back({position_of(origin), std::move(path), std::move(message),
                          Severity::warning, steps_to(origin)});
   }
+  // Adds the errors that were found separately, as they are or as warnings.
+  void take_errors(Diagnostics other);
+  void take_as_warnings(Diagnostics other);
   [[nodiscard]] bool failed() const { return !errors_.empty(); }
   // True where an error() was reported at `path` or below: what else is wrong there may be its
   // consequence.

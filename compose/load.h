@@ -36,7 +36,7 @@ class DiskFiles final : public FileReader {
 // yet.
 enum class Unsupported { refuse, warn };
 
-// Everything that load() takes into account. All but the last two may be empty.
+// Everything that load() takes into account. All lists and texts but the last two may be empty.
 struct LoadOptions {
   std::vector<std::string> files;  // -f; "-" is standard input; empty: COMPOSE_FILE, then search
   std::string project_name;        // -p
@@ -46,6 +46,8 @@ struct LoadOptions {
   // Services named on the command line: the profiles of a disabled one become active.
   std::vector<std::string> services;
   Unsupported unsupported = Unsupported::refuse;
+  // False for whom environments and labels do not matter: env files may be missing then.
+  bool resolve_environment = true;
   bool all_resources = false;  // networks, volumes, … that no service uses stay in the project
   std::map<std::string, std::string> environment;  // of this process
   std::string working_directory;                   // absolute; of this process

@@ -32,7 +32,7 @@ class ModelBuilder {
     model_.disabled_services = make_mapping(nullptr);
     model_.working_dir = project_.project_directory;
     model_.config_files = project_.files;
-    Sources sources(files_, project_, steps_, options_.unsupported, diagnostics_);
+    Sources sources(files_, project_, steps_, diagnostics_);
     for (const std::string& file : project_.files) {
       for (Document& document : sources.read(file)) documents_.push_back(std::move(document));
     }
@@ -45,7 +45,8 @@ class ModelBuilder {
     choose_name();
     Scope scope{project_.project_directory, project_.environment, {}, nullptr};
     for (Document& document : documents_) sources.add(std::move(document), scope, model_.root);
-    finish();
+    model_.included_values = sources.included_values();
+    finish(sources.unsupported());
     return std::move(model_);
   }
 
@@ -74,7 +75,7 @@ class ModelBuilder {
     project_.environment.insert_or_assign("COMPOSE_PROJECT_NAME", Setting{model_.name, {}});
   }
 
-  void finish() {
+  void finish(const std::vector<UnsupportedUse>& unsupported) {
     refuse_empty_values(model_.root, diagnostics_);
     if (model_.root.find("services") == nullptr) model_.root.set("services", make_mapping(nullptr));
     Node& services = *model_.root.find("services");
@@ -86,9 +87,12 @@ class ModelBuilder {
     });
     for (const auto& [name, setting] : project_.environment)
       model_.environment.emplace(name, setting.value);
-    if (steps_.resolve_environment && steps_.interpolate)
-      resolve_environment(services, project_, files_, diagnostics_);
     if (steps_.normalize) add_implied_dependencies(services);
+    model_.needed = with_dependencies(services, options_.services);
+    report_unsupported_uses(unsupported, model_.root, model_.needed, options_.unsupported,
+                            diagnostics_);
+    if (steps_.resolve_environment && steps_.interpolate && options_.resolve_environment)
+      resolve_environment(services, model_.needed, project_, files_, diagnostics_);
     if (steps_.check_consistency)
       check_consistency(model_.root, model_.disabled_services,
                         steps_.interpolate ? Values::final : Values::as_written, diagnostics_);

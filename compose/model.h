@@ -3,7 +3,9 @@
 #pragma once
 
 #include <map>
+#include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "compose/diagnostics.h"
@@ -20,6 +22,9 @@ struct ModelOptions {
   bool resolve_environment = true;  // reads env_file and label_file
 };
 
+// The value of a variable, by who takes it ("secrets.KEY") and the variable's name.
+using MaterialValues = std::map<std::pair<std::string, std::string>, std::string>;
+
 // root holds services (the active ones), networks, volumes, secrets, configs and x-…, each a
 // canonical mapping that may be absent. Only resources that an active service uses are left.
 struct Model {
@@ -28,9 +33,11 @@ struct Model {
   std::string name;
   std::string name_from;                           // in words: -p, a place, the directory
   std::map<std::string, std::string> environment;  // what variables are taken from
+  MaterialValues included_values;                  // what `environment` does not have
   std::string working_dir;
   std::vector<std::string> config_files;
   std::vector<std::string> profiles;
+  std::set<std::string> needed;  // the services that were asked for, and what they depend on
 };
 
 // Runs the whole pipeline up to, but without, the decoding. Throws ComposeError with all errors,

@@ -109,6 +109,25 @@ std::set<std::string> used_names(const Node& services, std::string_view kind) {
 
 }  // namespace
 
+std::set<std::string> with_dependencies(const Node& services,
+                                        const std::vector<std::string>& names) {
+  std::set<std::string> out;
+  std::vector<std::string> open = names;
+  if (names.empty()) {
+    for (const Entry& entry : services.entries) open.push_back(entry.key);
+  }
+  while (!open.empty()) {
+    std::string name = std::move(open.back());
+    open.pop_back();
+    const Node* service = services.find(name);
+    if (service == nullptr || !out.insert(name).second) continue;
+    if (const Node* dependencies = service->find("depends_on")) {
+      for (const Entry& entry : dependencies->entries) open.push_back(entry.key);
+    }
+  }
+  return out;
+}
+
 void add_implied_dependencies(Node& services) {
   for (Entry& entry : services.entries) imply(entry.value);
 }

@@ -8,6 +8,14 @@
 namespace pcompose::compose {
 namespace {
 
+// Where the bare name stands, with the place in .env that gave it a value.
+OriginPtr taken_from(const OriginPtr& name, const Setting& setting) {
+  auto origin = std::make_shared<Origin>(name ? *name : Origin{});
+  origin->variables =
+      std::make_shared<const Interpolated>(Interpolated{"", {{"", setting.place, true}}});
+  return origin;
+}
+
 class EnvironmentResolver {
  public:
   EnvironmentResolver(const ProjectFiles& project, const FileReader& files,
@@ -23,7 +31,7 @@ class EnvironmentResolver {
     own_ = nullptr;
     read_all(service, "label_file", path, labels);
     lay_over(service, "labels", std::move(labels));
-    take_bare_names(service.find("environment"));
+    take_bare_names(service.find("environment"), project_.environment);
     if (Node* build = service.find("build")) take_build_arguments(*build);
     service.erase("env_file");
     service.erase("label_file");
@@ -98,27 +106,9 @@ class EnvironmentResolver {
     service.set(key, std::move(below_it));
   }
 
-  void take_bare_names(Node* environment) {
-    if (environment == nullptr) return;
-    for (Entry& entry : environment->entries) {
-      if (!entry.value.is(Kind::null)) continue;
-      auto it = project_.environment.find(entry.key);
-      if (it != project_.environment.end())
-        entry.value = make_string(it->second.value, taken_from(entry.value.origin, it->second));
-    }
-  }
-
-  // Where the bare name stands, with the place in .env that gave it a value.
-  static OriginPtr taken_from(const OriginPtr& name, const Setting& setting) {
-    auto origin = std::make_shared<Origin>(name ? *name : Origin{});
-    origin->variables =
-        std::make_shared<const Interpolated>(Interpolated{"", {{"", setting.place, true}}});
-    return origin;
-  }
-
   void take_build_arguments(Node& build) {
     Node* arguments = build.find("args");
-    take_bare_names(arguments);
+    take_bare_names(arguments, project_.environment);
     if (arguments == nullptr) return;
     std::erase_if(arguments->entries,
                   [](const Entry& entry) { return entry.value.is(Kind::null); });
@@ -132,10 +122,25 @@ class EnvironmentResolver {
 
 }  // namespace
 
-void resolve_environment(Node& services, const ProjectFiles& project, const FileReader& files,
+void take_bare_names(Node* environment, const Environment& values) {
+  if (environment == nullptr) return;
+  for (Entry& entry : environment->entries) {
+    if (!entry.value.is(Kind::null)) continue;
+    auto it = values.find(entry.key);
+    if (it != values.end())
+      entry.value = make_string(it->second.value, taken_from(entry.value.origin, it->second));
+  }
+}
+
+void resolve_environment(Node& services, const std::set<std::string>& needed,
+                         const ProjectFiles& project, const FileReader& files,
                          Diagnostics& diagnostics) {
-  EnvironmentResolver resolver(project, files, diagnostics);
-  for (Entry& entry : services.entries) resolver.service(entry.value, below("services", entry.key));
+  for (Entry& entry : services.entries) {
+    Diagnostics own;
+    EnvironmentResolver(project, files, own).service(entry.value, below("services", entry.key));
+    bool wanted = needed.contains(entry.key);
+    wanted ? diagnostics.take_errors(std::move(own)) : diagnostics.take_as_warnings(std::move(own));
+  }
 }
 
 }  // namespace pcompose::compose

@@ -10,6 +10,7 @@
 #include "compose/dotenv.h"
 #include "compose/interpolate_tree.h"
 #include "compose/merge.h"
+#include "compose/normalize.h"
 #include "compose/paths.h"
 #include "compose/yaml_reader.h"
 
@@ -60,8 +61,8 @@ void Sources::canonicalize(Node& node, const Object& object, const std::string& 
   auto home = environment.find("HOME");
   CanonicalOptions options{steps_.resolve_paths ? directory : from_project(directory),
                            home == environment.end() ? "/" : home->second.value,
-                           steps_.resolve_paths, !steps_.interpolate, unsupported_};
-  Canonicalizer(diagnostics_, std::move(options)).object(node, object, path);
+                           steps_.resolve_paths, !steps_.interpolate};
+  Canonicalizer(diagnostics_, std::move(options), unsupported_).object(node, object, path);
 }
 
 std::string Sources::from_project(const std::string& directory) const {
@@ -87,6 +88,8 @@ void Sources::add(Document document, const Scope& scope, Node& into) {
     document.root = std::move(included);
   }
   extend_all(document.root, document.path, scope);
+  if (!scope.including.empty() && steps_.interpolate && steps_.resolve_environment)
+    take_values_of(scope, document.root);
   merge(into, std::move(document.root), file_schema());
 }
 
@@ -174,6 +177,24 @@ void Sources::read_scope_environment(const Node& item, const std::string& from, 
     }
   }
   scope.environment.insert(found.begin(), found.end());
+}
+
+// An include's variables are known while its files are read only: what names one of them takes its
+// value now.
+void Sources::take_values_of(const Scope& scope, Node& document) {
+  if (Node* services = document.find("services")) {
+    for (Entry& service : services->entries)
+      take_bare_names(service.value.find("environment"), scope.environment);
+  }
+  for (std::string section : {"secrets", "configs"}) {
+    const Node* materials = document.find(section);
+    if (materials == nullptr) continue;
+    for (const Entry& material : materials->entries) {
+      auto found = scope.environment.find(material.value.text_of("environment"));
+      if (found != scope.environment.end())
+        included_values_[{below(section, material.key), found->first}] = found->second.value;
+    }
+  }
 }
 
 // --- extends ------------------------------------------------------------------------------------

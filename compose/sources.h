@@ -11,6 +11,7 @@
 #include "compose/model.h"
 #include "compose/project_files.h"
 #include "compose/schema.h"
+#include "compose/support.h"
 #include "compose/yaml_node.h"
 
 namespace pcompose::compose {
@@ -31,12 +32,8 @@ struct Document {
 class Sources {
  public:
   Sources(const FileReader& files, const ProjectFiles& project, const ModelOptions& steps,
-          Unsupported unsupported, Diagnostics& diagnostics)
-      : files_(files),
-        project_(project),
-        steps_(steps),
-        unsupported_(unsupported),
-        diagnostics_(diagnostics) {}
+          Diagnostics& diagnostics)
+      : files_(files), project_(project), steps_(steps), diagnostics_(diagnostics) {}
 
   // The documents of a file as they stand there. What is wrong with it is reported, at `asked`
   // where the file is missing; the result is empty then.
@@ -46,11 +43,17 @@ class Sources {
   // `into`.
   void add(Document document, const Scope& scope, Node& into);
 
+  // What of the files so far pcompose cannot do yet.
+  [[nodiscard]] const std::vector<UnsupportedUse>& unsupported() const { return unsupported_; }
+  // What secrets and configs of included files take from variables that only their include has.
+  [[nodiscard]] const MaterialValues& included_values() const { return included_values_; }
+
  private:
   struct Extension;  // one step of a chain of `extends`
   void include(const Node& document, const std::string& path, const Scope& scope, Node& into);
   void include_one(const Node& item, const std::string& path, const Scope& scope, Node& into);
   void read_scope_environment(const Node& item, const std::string& from, Scope& scope);
+  void take_values_of(const Scope& scope, Node& document);
   void extend_all(Node& document, const std::string& path, const Scope& scope);
   bool extend(Node& service, const Extension& step);
   bool base_of(const Node& extends, const Extension& step, Extension& next, Node& base);
@@ -62,9 +65,10 @@ class Sources {
   const FileReader& files_;
   const ProjectFiles& project_;
   const ModelOptions& steps_;
-  Unsupported unsupported_;
+  std::vector<UnsupportedUse> unsupported_;
   Diagnostics& diagnostics_;
   std::set<std::string, std::less<>> warned_;
+  MaterialValues included_values_;
   std::map<std::string, Node> extended_files_;  // as read, merged over their documents
 };
 

@@ -153,5 +153,66 @@ TEST(Include, IsAProjectOfItsOwn) {
   EXPECT_EQ(p.networks.at("default").name, "p_default");
 }
 
+// As docker compose: an include's variables are known to its files alone.
+TEST(Include, GivesItsVariablesToBareNamesAndMaterials) {
+  FakeFiles files({{"/p/compose.yaml",
+                    "include: [{path: sub/c.yaml, env_file: [x.env]}]\n"
+                    "services: {a: {image: a, environment: [V]}}\n"},
+                   {"/p/x.env", "V=x\nH=x\n"},
+                   {"/p/sub/w.env", "W=w$V\n"},
+                   {"/p/sub/c.yaml",
+                    "services: {s: {image: s, environment: [V, H], env_file: w.env, "
+                    "secrets: [t], configs: [t]}}\n"
+                    "secrets: {t: {environment: V}}\nconfigs: {t: {environment: H}}\n"}});
+  LoadOptions options = options_in("/p");
+  options.environment["H"] = "os";
+  Project p = load(options, files);
+  EXPECT_THAT(p.services.at("s").environment,
+              UnorderedElementsAre(Pair("V", "x"), Pair("W", "wx"), Pair("H", "os")));
+  EXPECT_THAT(p.services.at("a").environment, ElementsAre(Pair("V", std::nullopt)));
+  EXPECT_THAT(p.from_environment,
+              UnorderedElementsAre(Pair("secrets.t", "x"), Pair("configs.t", "os")));
+}
+
+// Loads /p/compose.yaml for one service; "" is all.
+Project load_for(const std::string& service, const std::string& text) {
+  LoadOptions options = options_in("/p");
+  if (!service.empty()) options.services = {service};
+  return load(options, FakeFiles({{"/p/compose.yaml", text}}));
+}
+
+TEST(Selection, AnEnvFileIsMissedByWhoNeedsItOnly) {
+  const std::string text =
+      "services: {a: {image: a}, b: {image: b, env_file: gone.env}, c: {image: c, links: [b]}}\n";
+  Project p = load_for("a", text);
+  ASSERT_EQ(p.warnings.size(), 1U);
+  EXPECT_THAT(p.warnings[0].str(), HasSubstr("env file /p/gone.env not found"));
+  for (const char* service : {"b", "c", ""})
+    EXPECT_THROW((void)load_for(service, text), ComposeError) << service;
+  LoadOptions options = options_in("/p");
+  options.resolve_environment = false;
+  EXPECT_TRUE(load(options, FakeFiles({{"/p/compose.yaml", text}})).warnings.empty());
+}
+
+TEST(Selection, WhatIsNotSupportedIsRefusedWhereItIsNeededOnly) {
+  const std::string text =
+      "services:\n  a: {image: a}\n  b: {build: .}\n"
+      "  c: {image: c, depends_on: [b]}\n  d: {build: ., profiles: [x]}\n";
+  Project p = load_for("a", text);
+  ASSERT_EQ(p.warnings.size(), 1U);
+  EXPECT_THAT(p.warnings[0].str(), HasSubstr("services.b.build"));
+  for (const char* service : {"b", "c", "d", ""})
+    EXPECT_THROW((void)load_for(service, text), ComposeError) << service;
+  EXPECT_TRUE(
+      load_for("", "services: {a: {image: a}, d: {build: ., profiles: [x]}}\n").warnings.empty());
+}
+
+TEST(Merge, WhatALaterFileTakesOutNeedNotBeSupported) {
+  FakeFiles files(
+      {{"/p/compose.yaml", "services: {a: {build: .}}\n"},
+       {"/p/compose.override.yaml", "services: {a: {image: a, build: !reset null}}\n"}});
+  EXPECT_TRUE(load(options_in("/p"), files).warnings.empty());
+}
+
 }  // namespace
 }  // namespace pcompose::compose
