@@ -22,7 +22,7 @@ struct ConfigFlags {
        profiles = false, models = false, environment = false, variables = false, sarif = false;
   bool no_interpolate = false, no_normalize = false, no_paths = false, no_consistency = false,
        no_environment = false, resolve_digests = false, lock_digests = false;
-  std::string format = "yaml", output, explain;
+  std::string format, output, explain;
   std::vector<std::string> hash;
   std::vector<std::string> names;
 };
@@ -73,8 +73,8 @@ int config(const Globals& globals, const ConfigFlags& flags) {
   load.unsupported = compose::Unsupported::warn;
   compose::ConfigOptions options;
   options.output = output_of(flags);
-  options.format =
-      flags.format == "json" ? compose::ConfigFormat::json : compose::ConfigFormat::yaml;
+  if (flags.format == "json") options.format = compose::ConfigFormat::json;
+  if (flags.format == "yaml") options.format = compose::ConfigFormat::yaml;
   options.services = flags.names;
   if (!flags.hash.empty() && flags.hash.front() != "*") options.services = flags.hash;
   options.explain = flags.explain;
@@ -101,6 +101,12 @@ int config(const Globals& globals, const ConfigFlags& flags) {
   // The kernel takes it back with the process, at once.
   static auto* remains = std::make_unique<std::shared_ptr<const void>>().release();
   options.remains = remains;
+  if (!flags.names.empty() && (flags.no_interpolate || flags.variables)) {
+    fmt::print(stderr, "warning: service filtering is not applied when --{} is set\n",
+               flags.variables ? "variables" : "no-interpolate");
+    options.services.clear();
+    load.services.clear();
+  }
   if (flags.sarif) return print_sarif(load, options, flags.output);
   int code = compose::run_config(load, options, compose::DiskFiles(), text, warnings);
   for (const auto& w : warnings) fmt::print(stderr, "{}\n", w.str());

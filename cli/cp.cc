@@ -48,7 +48,7 @@ std::vector<scheduler::ContainerRow> containers_of(const Roots& roots, const Glo
   std::ranges::sort(out, {}, [](const auto& row) { return std::pair(row.one_off, row.number); });
   if (out.empty()) {
     std::string which = flags.index > 0 ? fmt::format(" #{}", flags.index) : "";
-    throw Error("no container" + which + " for service \"" + service + "\"")
+    throw Error("no container" + which + " found for service \"" + service + "\"")
         .hint("make it with up or create");
   }
   return out;

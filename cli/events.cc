@@ -69,7 +69,7 @@ void print_text(const ContainerEvent& e) {
 int show_events(const Globals& globals, const EventsFlags& flags) {
   std::signal(SIGINT, [](int) { std::_Exit(130); });
   int64_t now = now_ns();
-  scheduler::EventFeed feed(Roots::from_environment(), project_name(globals));
+  scheduler::EventFeed feed(Roots::from_environment(), named_project(globals, flags.services).name);
   std::optional<int64_t> until;
   if (!flags.until.empty()) until = parse_moment(flags.until, "--until", now);
   if (flags.since.empty() && !until) {

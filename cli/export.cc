@@ -4,6 +4,8 @@
 #include <memory>
 #include <unistd.h>
 
+#include <fmt/format.h>
+
 #include "base/error.h"
 #include "base/fd.h"
 #include "cli/command.h"
@@ -25,7 +27,8 @@ scheduler::ContainerRow chosen(const Roots& roots, const Globals& globals,
     bool same = view.row.service == flags.service && !view.row.one_off;
     if (same && (flags.index == 0 || view.row.number == flags.index)) return std::move(view.row);
   }
-  throw Error("no container for service \"" + flags.service + "\"")
+  std::string which = flags.index > 0 ? fmt::format(" #{}", flags.index) : "";
+  throw Error("no container" + which + " found for service \"" + flags.service + "\"")
       .hint("make it with up or create");
 }
 

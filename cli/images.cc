@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "cli/command.h"
+#include "cli/moment.h"
 #include "cli/table.h"
 
 namespace pcompose::cli {
@@ -43,6 +44,16 @@ Row row_of(const Roots& roots, const scheduler::ContainerRow& container) {
   return row;
 }
 
+// A digest-only or foreign image may not say when it was made.
+std::string age_of(const std::string& created) {
+  try {
+    int64_t now = now_ns(), then = parse_moment(created, "created", now);
+    return words_of_duration((now - then) / 1'000'000'000) + " ago";
+  } catch (const Error&) {
+    return "N/A";
+  }
+}
+
 void print_json(const std::vector<Row>& rows) {
   json::array out;
   for (const Row& r : rows) {
@@ -76,10 +87,11 @@ int images(const Globals& globals, const ImagesFlags& flags) {
     return 0;
   }
   std::vector<std::vector<std::string>> table = {
-      {"CONTAINER", "REPOSITORY", "TAG", "PLATFORM", "IMAGE ID", "SIZE"}};
-  for (const Row& r : rows)
-    table.push_back(
-        {r.container, r.repository, r.tag, r.platform, r.id.substr(0, 12), megabytes(r.size)});
+      {"CONTAINER", "REPOSITORY", "TAG", "PLATFORM", "IMAGE ID", "SIZE", "CREATED"}};
+  for (const Row& r : rows) {
+    table.push_back({r.container, r.repository, r.tag, r.platform, r.id.substr(0, 12),
+                     megabytes(r.size), age_of(r.created)});
+  }
   fmt::print("{}", format_table(table));
   return 0;
 }

@@ -1,4 +1,5 @@
 // port, top, ls, volumes, wait: what can be read without a supervisor.
+#include <algorithm>
 #include <chrono>
 #include <ctime>
 #include <fstream>
@@ -6,6 +7,7 @@
 #include <poll.h>
 #include <pwd.h>
 #include <regex>
+#include <set>
 #include <sstream>
 #include <sys/stat.h>
 #include <thread>
@@ -75,7 +77,8 @@ int port(const Globals& globals, const PortFlags& flags) {
     throw Error(
         fmt::format("no port {}/{} for container {}: {}", wanted, protocol, v.row.name, others));
   }
-  throw Error(fmt::format("service \"{}\" is not running", flags.service));
+  std::string which = flags.index > 0 ? fmt::format(" container #{}", flags.index) : "";
+  throw Error(fmt::format("service \"{}\" is not running{}", flags.service, which));
 }
 
 // --- top ----------------------------------------------------------------------------------------
@@ -189,11 +192,29 @@ int list_projects(const ProjectListFlags& flags) {
 struct VolumesFlags {
   bool quiet = false;
   std::string format = "table";
+  std::vector<std::string> services;
 };
+
+// The volumes that containers of some services have; all where none is named.
+std::vector<scheduler::VolumeView> volumes_of(const Roots& roots, const std::string& project,
+                                              const std::vector<std::string>& services) {
+  auto all = scheduler::view_volumes(roots, project);
+  if (services.empty()) return all;
+  std::set<std::string> keys, names;
+  for (const auto& v : scheduler::view_project(roots, project)) {
+    if (std::ranges::count(services, v.row.service) == 0) continue;
+    keys.insert(v.volumes.begin(), v.volumes.end());
+    for (const auto& [target, name] : v.row.anonymous_volumes) names.insert(name);
+  }
+  std::erase_if(all,
+                [&](const auto& v) { return !keys.contains(v.key) && !names.contains(v.name); });
+  return all;
+}
 
 int volumes(const Globals& globals, const VolumesFlags& flags) {
   std::vector<std::vector<std::string>> rows = {{"DRIVER", "VOLUME NAME"}};
-  for (const auto& v : scheduler::view_volumes(Roots::from_environment(), project_name(globals))) {
+  std::string project = named_project(globals, flags.services).name;
+  for (const auto& v : volumes_of(Roots::from_environment(), project, flags.services)) {
     if (flags.quiet) fmt::print("{}\n", v.name);
     if (!flags.quiet && flags.format == "json") {
       std::string labels;
@@ -300,6 +321,7 @@ void add_inspect(CLI::App& app, Globals& globals, Run& run) {
   c = app.add_subcommand("volumes", "List the project's volumes");
   c->add_flag("-q,--quiet", volume_flags->quiet, "Only names");
   c->add_option("--format", volume_flags->format)->check(CLI::IsMember({"table", "json"}));
+  c->add_option("services", volume_flags->services, "Only what containers of these have");
   c->callback(
       [&, volume_flags] { run = [&, volume_flags] { return volumes(globals, *volume_flags); }; });
 

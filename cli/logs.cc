@@ -2,6 +2,8 @@
 #include <csignal>
 #include <memory>
 
+#include <fmt/format.h>
+
 #include "base/error.h"
 #include "cli/command.h"
 #include "cli/log_printer.h"
@@ -18,6 +20,16 @@ struct LogsFlags {
   std::vector<std::string> services;
 };
 
+void require_replica(const Roots& roots, const std::string& project, const std::string& service,
+                     int index) {
+  for (const auto& view : scheduler::view_project(roots, project)) {
+    bool same = view.row.service == service && view.row.number == index;
+    if (same && !view.row.one_off) return;
+  }
+  throw Error(fmt::format("service \"{}\" is not running container #{}", service, index))
+      .hint("pcompose ps -a shows those that there are");
+}
+
 int logs(const Globals& globals, const LogsFlags& flags) {
   LogFormat format = flags.format;
   size_t count = 0;
@@ -26,10 +38,11 @@ int logs(const Globals& globals, const LogsFlags& flags) {
   if (error == std::errc() && *end == '\0')
     format.tail = count;  // anything else is "all", as docker has it
   Roots roots = Roots::from_environment();
-  std::string name = project_name(globals);
+  NamedProject project = named_project(globals, flags.services);
   if (flags.index > 0 && flags.services.size() != 1)
     throw Error("--index needs exactly one service").hint("pcompose logs --index 2 SERVICE");
-  LogPrinter printer(roots, name, flags.services, format);
+  if (flags.index > 0) require_replica(roots, project.name, flags.services[0], flags.index);
+  LogPrinter printer(roots, project.name, flags.services, format);
   printer.only_replica(flags.index);
   int64_t now = now_ns();
   if (!flags.since.empty())
@@ -39,11 +52,12 @@ int logs(const Globals& globals, const LogsFlags& flags) {
     until = parse_moment(flags.until, "--until", now);
     printer.skip_after(utc_text(until));
   }
-  if (auto project = scheduler::stored_project(roots, name); project && flags.services.empty()) {
+  if (auto stored = scheduler::stored_project(roots, project.name);
+      stored && flags.services.empty()) {
     std::vector<std::string> shown;
-    for (const auto& [service, described] : project->services)
+    for (const auto& [service, described] : stored->services)
       if (described.attach.value_or(true)) shown.push_back(service);
-    if (shown.size() < project->services.size()) printer.show_only(std::move(shown));
+    if (shown.size() < stored->services.size()) printer.show_only(std::move(shown));
   }
   printer.print_existing();
   if (!flags.follow) return 0;

@@ -3,10 +3,12 @@
 #include <ctime>
 #include <memory>
 #include <set>
+#include <unistd.h>
 
 #include <fmt/format.h>
 
 #include "base/error.h"
+#include "base/fd.h"
 #include "cli/command.h"
 #include "cli/table.h"
 #include "cli/template.h"
@@ -21,7 +23,7 @@ using scheduler::Status;
 
 struct PsFlags {
   bool all = false, quiet = false, services_only = false, no_trunc = false, orphans = true;
-  std::string format = "table";
+  std::string format;
   std::vector<std::string> statuses, filters;
   std::vector<std::string> services;
 };
@@ -106,7 +108,7 @@ json::object as_json(const ContainerView& v, bool whole) {
           {"ID", whole ? v.row.id : v.row.short_id()},
           {"Image", v.row.image},
           {"Labels", labels},
-          {"LocalVolumes", std::to_string(v.row.anonymous_volumes.size())},
+          {"LocalVolumes", std::to_string(v.volumes.size() + v.row.anonymous_volumes.size())},
           {"Mounts", ""},
           {"Name", v.row.name},
           {"Names", v.row.name},
@@ -161,9 +163,30 @@ std::vector<std::string> states_of(const PsFlags& flags) {
   return out;
 }
 
+// What the configuration of docker's client says about our table, too; "table" where it says
+// nothing.
+std::string configured_format() {
+  auto variable = [](const char* name) {
+    const char* value = std::getenv(name);
+    return std::string(value == nullptr ? "" : value);
+  };
+  std::string directory = variable("DOCKER_CONFIG");
+  if (directory.empty()) directory = variable("HOME") + "/.docker";
+  std::string path = directory + "/config.json";
+  if (::access(path.c_str(), R_OK) != 0) return "table";
+  boost::system::error_code bad;
+  json::value config = json::parse(read_file(path, 1U << 20U), bad);
+  const json::value* format =
+      bad || !config.is_object() ? nullptr : config.get_object().if_contains("psFormat");
+  bool said = format != nullptr && format->is_string() && !format->get_string().empty();
+  return said ? std::string(format->get_string()) : "table";
+}
+
 int ps(const Globals& globals, PsFlags flags) {
   flags.statuses = states_of(flags);
-  std::string name = project_name(globals);
+  if (flags.format.empty()) flags.format = configured_format();
+  NamedProject named = named_project(globals, flags.services);
+  const std::string& name = named.name;
   Roots roots = Roots::from_environment();
   auto views = scheduler::view_project(roots, name);
   for (const std::string& s : flags.services) {
@@ -177,6 +200,7 @@ int ps(const Globals& globals, PsFlags flags) {
   if (!flags.orphans) {
     auto project = scheduler::stored_project(roots, name);
     std::erase_if(views, [&](const auto& v) {
+      if (named.scope) return !named.has(v.row.service);
       return project && !project->services.contains(v.row.service);
     });
   }

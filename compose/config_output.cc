@@ -110,6 +110,17 @@ void print_variables(const Model& model, ConfigFormat format, std::ostream& out)
     out << json_text(all);
     return;
   }
+  if (format == ConfigFormat::yaml) {
+    json::object all;
+    for (const auto& [name, v] : variables) {
+      all[name] = json::object{{"name", name},
+                               {"defaultvalue", v.default_value},
+                               {"presencevalue", v.presence_value},
+                               {"required", v.required}};
+    }
+    out << yaml_text(all);
+    return;
+  }
   size_t width = 4;
   for (const auto& [name, v] : variables) width = std::max(width, name.size());
   out << fmt::format("{:<{}}  {:<8}  {:<20}  {}\n", "NAME", width, "REQUIRED", "DEFAULT VALUE",
@@ -125,6 +136,8 @@ void print_hashes(const Model& model, Unsupported unsupported, const ConfigOptio
   Project project = decode(model, unsupported, diagnostics);
   diagnostics.throw_errors();
   for (const auto& [name, service] : project.services) {
+    bool chosen = config.services.empty() || std::ranges::count(config.services, name) > 0;
+    if (!chosen) continue;
     std::string hash = config.hash ? config.hash(service, project) : config_hash(service, project);
     out << name << ' ' << hash << '\n';
   }

@@ -14,7 +14,8 @@
 
 namespace pcompose::compose {
 
-enum class ConfigFormat { yaml, json };
+// The first is YAML, but a table of variables.
+enum class ConfigFormat { by_output, yaml, json };
 
 // One of: the whole model, a list of names a line each, "service hash" lines, NAME=VALUE lines, a
 // table, where a value came from, nothing.
@@ -35,7 +36,7 @@ enum class ConfigOutput {
 
 struct ConfigOptions {
   ConfigOutput output = ConfigOutput::model;
-  ConfigFormat format = ConfigFormat::yaml;
+  ConfigFormat format = ConfigFormat::by_output;
   std::vector<std::string> services;  // only these and what they depend on; empty = all
   bool interpolate = true;            // --no-interpolate clears it, and so on
   bool normalize = true;

@@ -378,7 +378,7 @@ Task<> Supervisor::down(const json::object& request, ProgressSink& progress) {
     progress.line({{"plan", plan.str()}, {"steps", to_json(plan)}});
     co_return;
   }
-  if (plan.empty())
+  if (plan.empty() && observed.networks.empty())
     progress.line({{"warning", "no resource found to remove for project \"" + model_.name + "\""}});
   if (options.services.empty()) tell_of_kept_networks(plan, observed, progress);
   co_await run_plan(plan, progress);

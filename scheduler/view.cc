@@ -123,6 +123,10 @@ std::vector<ContainerView> view_project(const Roots& roots, const std::string& p
     view.unsettled = held.unsettled;
     compose::Service service = compose::service_from_json(json::parse(view.row.service_json));
     view.labels = service.labels;
+    for (const auto& m : service.volumes) {
+      bool named = m.type == compose::MountType::volume && !m.source.empty();
+      if (named) view.volumes.insert(m.source);
+    }
     view.log_directory = roots.state + "/containers/" + view.row.id + "/log";
     if (view.row.status == Status::running || view.row.status == Status::paused) {
       std::vector<std::string> exposures = service.expose;
@@ -165,7 +169,7 @@ std::vector<VolumeView> view_volumes(const Roots& roots, const std::string& proj
   Database db(roots.database());
   volumes::VolumeStore store(db, roots);
   for (const auto& v : store.of_project(project))
-    out.push_back({v.name, store.data_path(v.name), v.labels});
+    out.push_back({v.name, v.key, store.data_path(v.name), v.labels});
   return out;
 }
 

@@ -4,6 +4,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <sys/types.h>
 #include <vector>
@@ -32,6 +33,7 @@ struct ContainerView {
   std::vector<PublishedPort> ports;
   std::vector<std::string> networks;
   std::map<std::string, std::string> labels;
+  std::set<std::string> volumes;  // by their keys in the file; anonymous ones are in the row
   std::string log_directory;
   // Its process is gone and nobody has written down how it ended: a moment's state, or both keeper
   // and supervisor are dead.
@@ -52,6 +54,7 @@ std::vector<ProjectView> view_projects(const Roots& roots);
 
 struct VolumeView {
   std::string name;
+  std::string key;  // in the file; "" where it is anonymous
   std::string mountpoint;
   std::map<std::string, std::string> labels;
 };

@@ -112,6 +112,36 @@ TEST(Config, JsonAndLists) {
   EXPECT_EQ(config(kEverything, options), "b\n");
 }
 
+TEST(Config, VariablesAreATableUnlessAFormatIsAskedFor) {
+  FakeFiles files({{"/p/compose.yaml", "services: {a: {image: 'x:${T:-1}'}}\n"}});
+  auto variables = [&](ConfigFormat format) {
+    ConfigOptions options;
+    options.output = ConfigOutput::variables;
+    options.format = format;
+    std::ostringstream out;
+    std::vector<Diagnostic> warnings;
+    run_config(options_in("/p"), options, files, out, warnings);
+    return out.str();
+  };
+  EXPECT_TRUE(variables(ConfigFormat::by_output).starts_with("NAME"));
+  EXPECT_EQ(variables(ConfigFormat::yaml),
+            "T:\n  name: T\n  defaultvalue: \"1\"\n  presencevalue: \"\"\n  required: false\n");
+}
+
+TEST(Config, HashesAreThoseOfTheNamedServices) {
+  FakeFiles files(
+      {{"/p/compose.yaml", "services: {a: {image: x, depends_on: [b]}, b: {image: y}}\n"}});
+  ConfigOptions options;
+  options.output = ConfigOutput::hash;
+  options.services = {"a"};
+  std::ostringstream out;
+  std::vector<Diagnostic> warnings;
+  run_config(options_in("/p"), options, files, out, warnings);
+  std::string text = out.str();
+  EXPECT_TRUE(text.starts_with("a "));
+  EXPECT_EQ(std::count(text.begin(), text.end(), '\n'), 1) << text;
+}
+
 TEST(Config, WithoutInterpolationShowsTheFilesAsTheyAre) {
   ConfigOptions options;
   options.interpolate = false;

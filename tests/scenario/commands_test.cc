@@ -156,6 +156,23 @@ volumes: {data: }
   expect(0, {"down", "-v"});
 }
 
+TEST_F(CommandsTest, VolumesOfAServiceAreThoseOfItsContainers) {
+  compose(R"(services:
+  a: {image: busybox, command: sleep 1000, stop_grace_period: 0s, volumes: ['one:/one', /anon]}
+  b: {image: busybox, command: sleep 1000, stop_grace_period: 0s, volumes: ['two:/two']}
+volumes: {one: {name: first}, two: {name: second}}
+)");
+  expect(0, {"up", "-d"});
+  EXPECT_EQ(expect(0, {"volumes", "-q", "b"}).out, "second\n");
+  std::string of_a = expect(0, {"volumes", "-q", "a"}).out;
+  EXPECT_EQ(std::count(of_a.begin(), of_a.end(), '\n'), 2) << of_a;
+  EXPECT_EQ(of_a.find("second"), std::string::npos) << of_a;
+  EXPECT_EQ(ps()["a"].at("LocalVolumes").as_string(), "2");
+  EXPECT_NE(expect(0, {"images"}).out.find("CREATED"), std::string::npos);
+  EXPECT_NE(expect(1, {"port", "--index", "4", "a", "80"}).err.find("not running container #4"),
+            std::string::npos);
+}
+
 TEST_F(CommandsTest, AllResourcesMakesWhatNoServiceUses) {
   compose("volumes: {v: {}}\nnetworks: {n: {}}\n");
   EXPECT_NE(expect(1, {"up"}).err.find("no service selected"), std::string::npos);

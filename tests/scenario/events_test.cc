@@ -90,6 +90,16 @@ TEST_F(EventsTest, LogsHaveAWindow) {
   EXPECT_EQ(count({"logs", "--until", "1h"}), 0);
   EXPECT_EQ(count({"logs", "--index", "2", "web"}), 1);
   EXPECT_NE(expect(1, {"logs", "--index", "2"}).err.find("exactly one"), std::string::npos);
+  EXPECT_NE(expect(1, {"logs", "--index", "3", "web"})
+                .err.find("service \"web\" is not running container #3"),
+            std::string::npos);
+}
+
+TEST_F(EventsTest, AServiceThatTheFileLacksIsAnError) {
+  for (const char* command : {"events", "logs", "ps", "volumes"}) {
+    EXPECT_NE(expect(1, {command, "wbe"}).err.find("no such service: wbe"), std::string::npos)
+        << command;
+  }
 }
 
 TEST_F(EventsTest, PsFiltersAndTemplates) {
@@ -104,6 +114,10 @@ TEST_F(EventsTest, PsFiltersAndTemplates) {
   EXPECT_EQ(table, "SERVICE   STATE\njob       exited\nweb       running\n");
   EXPECT_NE(expect(1, {"ps", "--format", "{{.Nosuch}}"}).err.find("no field"), std::string::npos);
   EXPECT_NE(expect(1, {"ps", "--filter", "name=x"}).err.find("status=STATE"), std::string::npos);
+  write("config.json", R"({"psFormat": "table {{.Service}}"})");
+  ::setenv("DOCKER_CONFIG", directory_.c_str(), 1);
+  EXPECT_EQ(expect(0, {"ps"}).out, "SERVICE\nweb\n");
+  ::unsetenv("DOCKER_CONFIG");
   EXPECT_NE(expect(1, {"ps", "--status", "dancing"}).err.find("no state"), std::string::npos);
 }
 
