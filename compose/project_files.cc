@@ -178,7 +178,11 @@ class Finder {
 
   void choose_profiles() {
     out_.profiles = options_.profiles;
-    if (out_.profiles.empty()) out_.profiles = split(variable("COMPOSE_PROFILES"), ",");
+    if (!out_.profiles.empty()) return;
+    for (const std::string& name : split(variable("COMPOSE_PROFILES"), ",")) {
+      size_t first = name.find_first_not_of(' '), last = name.find_last_not_of(' ');
+      if (first != std::string::npos) out_.profiles.push_back(name.substr(first, last + 1 - first));
+    }
   }
 
   void choose_name() {

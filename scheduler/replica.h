@@ -141,6 +141,9 @@ class Replica {
     return row_.status == Status::running || row_.status == Status::restarting ||
            row_.status == Status::paused;
   }
+  // Has ended, and is about to give up what it had.
+  [[nodiscard]] bool is_leaving() const { return watched_ && row_.status == Status::exited; }
+  Task<> until_left();
   // Who asks for its names gets its addresses. It may ask itself before we hear that it runs.
   [[nodiscard]] bool is_found() const {
     return going_ || row_.status == Status::running || row_.status == Status::paused;

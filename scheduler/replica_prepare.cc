@@ -133,9 +133,12 @@ Task<> Replica::park() {
   co_await on_root([this] { return launch_parked(); });
 }
 
+Task<> Replica::until_left() {
+  while (is_leaving()) co_await changed_.wait();
+}
+
 Task<> Replica::prepare() {
-  // It has ended, and its network is being left.
-  while (watched_ && row_.status == Status::exited) co_await changed_.wait();
+  co_await until_left();
   if (parked_ || row_.status == Status::running) co_return;
   struct Preparing {
     bool& is_true;

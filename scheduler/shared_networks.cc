@@ -166,12 +166,27 @@ Task<> Supervisor::ensure_networks(const compose::Service& service) {
 }
 
 // Those of one plan go together: who comes first takes along what the others ask for meanwhile.
+// One that has just ended may still be on its networks; so may one whose supervisor was killed
+// then.
+Task<> Supervisor::leave_behind_the_ended() {
+  std::vector<std::string> names;
+  for (const auto& [name, r] : replicas_) names.push_back(name);
+  for (const std::string& name : names) {
+    auto found = replicas_.find(name);
+    if (found == replicas_.end() || found->second->is_up()) continue;
+    co_await found->second->until_left();
+    if (!found->second->is_up() && !found->second->is_parked())
+      co_await leave_network(*found->second);
+  }
+}
+
 Task<> Supervisor::remove_network(const std::string& name) {
   ensured_networks_.erase(name);
   leaving_networks_.push_back(name);
   co_await asio::post(context_.executor, asio::use_awaitable);  // the others have their turn to ask
   auto turn = co_await network_removal_.enter();
   if (!leaving_networks_.empty()) {
+    co_await leave_behind_the_ended();
     for (auto& [failed, error] : co_await networks_.release_networks(
              std::exchange(leaving_networks_, {}), context_.project))
       unremoved_networks_.insert_or_assign(failed, std::move(error));

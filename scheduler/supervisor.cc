@@ -282,7 +282,7 @@ Task<> Supervisor::keep_keeper() {
 
 bool Supervisor::anything_up() const {
   for (const auto& [name, r] : replicas_) {
-    if (r->is_up()) return true;
+    if (r->is_up() || r->is_leaving()) return true;
   }
   return false;
 }

@@ -138,6 +138,7 @@ class Supervisor final : public Runtime {
   Task<> await_listening(Replica& replica);
   Task<> remove_container(const ReplicaRef& ref);
   Task<> remove_network(const std::string& name);
+  Task<> leave_behind_the_ended();
   Task<> remove_volume(const std::string& name);
   Replica& replica(const ReplicaRef& ref);
   std::vector<Replica*> replicas_of(const std::string& service);

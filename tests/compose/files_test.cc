@@ -207,6 +207,13 @@ TEST(Selection, WhatIsNotSupportedIsRefusedWhereItIsNeededOnly) {
       load_for("", "services: {a: {image: a}, d: {build: ., profiles: [x]}}\n").warnings.empty());
 }
 
+TEST(Files, ProfilesOfTheEnvironmentMayHaveBlanks) {
+  LoadOptions options = options_in("/p");
+  options.environment["COMPOSE_PROFILES"] = "x, y, ";
+  FakeFiles files({{"/p/compose.yaml", kOne}});
+  EXPECT_THAT(load(options, files).profiles, ElementsAre("x", "y"));
+}
+
 TEST(Merge, WhatALaterFileTakesOutNeedNotBeSupported) {
   FakeFiles files(
       {{"/p/compose.yaml", "services: {a: {build: .}}\n"},

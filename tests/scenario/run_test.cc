@@ -105,6 +105,16 @@ TEST_F(RunTest, WhatHasEndedIsAnOrphan) {
   EXPECT_EQ(expect(0, {"ps", "-a", "-q"}).out, "");
 }
 
+// What a run left behind has ended, and with it its place in the network.
+TEST_F(RunTest, DownFollowsAtOnce) {
+  for (int i = 0; i < 5; ++i) {
+    expect(0, {"run", "--no-deps", "web", "true"});
+    Result down = expect(0, {"down"});
+    EXPECT_NE(down.err.find("_default Removed"), std::string::npos) << down.err;
+  }
+  expect(0, {"down", "--remove-orphans"});
+}
+
 TEST_F(RunTest, ATerminalNeedsOneOfOurs) {
   for (const char* flag : {"--tty", "--no-tty=false"}) {
     Result refused = expect(1, {"run", "--rm", "--no-deps", flag, "web", "true"});
