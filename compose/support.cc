@@ -8,7 +8,9 @@ namespace {
 using Places = std::set<std::string>;
 
 void collect(const Node& node, Places& out) {
-  if (node.origin) out.insert(node.origin->position().str());
+  // A mapping stands where its first key does.
+  bool mapping = node.is(Kind::mapping);
+  if (node.origin && !mapping) out.insert(node.origin->position().str());
   for (const Node& item : node.items) collect(item, out);
   for (const Entry& entry : node.entries) {
     if (entry.origin) out.insert(entry.origin->position().str());

@@ -216,7 +216,7 @@ TEST(Files, ProfilesOfTheEnvironmentMayHaveBlanks) {
 
 TEST(Merge, WhatALaterFileTakesOutNeedNotBeSupported) {
   FakeFiles files(
-      {{"/p/compose.yaml", "services: {a: {build: .}}\n"},
+      {{"/p/compose.yaml", "services:\n  a:\n    build:\n      context: .\n"},
        {"/p/compose.override.yaml", "services: {a: {image: a, build: !reset null}}\n"}});
   EXPECT_TRUE(load(options_in("/p"), files).warnings.empty());
 }
