@@ -28,11 +28,6 @@ struct RunFlags {
   CLI::Option *entrypoint_given = nullptr, *no_tty_given = nullptr;
 };
 
-std::optional<std::string> from_environment(std::string_view name) {
-  const char* value = std::getenv(std::string(name).c_str());
-  return value == nullptr ? std::nullopt : std::optional<std::string>(value);
-}
-
 bool wants_terminal(const RunFlags& flags) {
   if (flags.tty && flags.no_tty) throw Error("--tty and --no-tty exclude each other");
   bool wanted = flags.tty || (flags.no_tty_given->count() > 0 && !flags.no_tty);
@@ -54,7 +49,12 @@ compose::Service described(const compose::Project& project, const std::string& s
     options.env_files.emplace_back(path, *text);
   }
   options.terminal = wants_terminal(flags);
-  return scheduler::one_off(project, service, options, from_environment, random_hex(6),
+  // -e NAME, too, may mean what stands in .env.
+  auto variable = [&](std::string_view name) -> std::optional<std::string> {
+    auto found = project.variables.find(std::string(name));
+    return found == project.variables.end() ? std::nullopt : std::optional(found->second);
+  };
+  return scheduler::one_off(project, service, options, variable, random_hex(6),
                             std::filesystem::current_path().string());
 }
 

@@ -51,6 +51,7 @@ class Decoder {
     decode_plain(model_.root, "configs", project.configs);
     decode_plain(model_.root, "models", project.models);
     own_extension(project);
+    project.variables.insert(model_.environment.begin(), model_.environment.end());
     for (const auto& [name, value] : model_.environment) {
       if (name.starts_with("COMPOSE_")) project.settings.emplace(name, value);
     }

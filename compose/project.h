@@ -245,6 +245,8 @@ struct Project {
   TextMap from_environment;
   // COMPOSE_*, of the process or an env file. Not part of the JSON either.
   TextMap settings;
+  // All that variables are taken from, these included. Not part of the JSON either.
+  TextMap variables;
   std::vector<Diagnostic> warnings;
 };
 

@@ -105,6 +105,19 @@ TEST_F(RunTest, WhatHasEndedIsAnOrphan) {
   EXPECT_EQ(expect(0, {"ps", "-a", "-q"}).out, "");
 }
 
+TEST_F(RunTest, AVariableMayStandInTheEnvFile) {
+  write(".env", "WHERE=dotenv\n");
+  write("other.env", "WHERE=other\n");
+  std::vector<std::string> run = {"run", "--rm", "--no-deps", "-e",         "WHERE",
+                                  "web", "sh",   "-c",        "echo $WHERE"};
+  EXPECT_EQ(expect(0, run).out, "dotenv\n");
+  run.insert(run.begin(), {"--env-file", "other.env"});
+  EXPECT_EQ(expect(0, run).out, "other\n");
+  ::setenv("WHERE", "shell", 1);
+  EXPECT_EQ(expect(0, run).out, "shell\n");
+  ::unsetenv("WHERE");
+}
+
 // What a run left behind has ended, and with it its place in the network.
 TEST_F(RunTest, DownFollowsAtOnce) {
   for (int i = 0; i < 5; ++i) {
