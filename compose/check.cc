@@ -96,7 +96,7 @@ class Checker {
   void service(const Entry& entry, const std::string& path) {
     const Node& service = entry.value;
     if (service.text_of("image").empty() && service.find("build") == nullptr &&
-        service.find("provider") == nullptr) {
+        service.find("provider") == nullptr && !diagnostics_.failed_at(path + ".extends")) {
       error(entry.origin, path, "has neither an image nor a build; add 'image: …'");
     }
     if (service.find("network_mode") != nullptr && service.find("networks") != nullptr &&

@@ -73,8 +73,9 @@ std::string Sources::from_project(const std::string& directory) const {
 
 void Sources::add(Document document, const Scope& scope, Node& into) {
   if (const Entry* version = document.root.find_entry("version")) {
-    diagnostics_.warning(version->origin, "version",
-                         "the attribute is obsolete and ignored; remove it");
+    diagnostics_.warning(version->origin, "",
+                         "the attribute `version` is obsolete, it will be ignored, please remove "
+                         "it to avoid potential confusion");
   }
   canonicalize(document.root, file_schema(), "", scope.directory, scope.environment);
   Node included = make_mapping(document.root.origin);
@@ -255,7 +256,7 @@ bool Sources::base_of(const Node& extends, const Extension& step, Extension& nex
     }
     next.file = join_path(step.directory, file);
     next.directory = directory_of(next.file);
-    next.services = source_services(next.file, extends, blame);
+    next.services = source_services(next.file, extends, where, blame);
     next.canonical = false;
     if (next.services == nullptr) return false;
   }
@@ -284,7 +285,7 @@ bool Sources::base_of(const Node& extends, const Extension& step, Extension& nex
 }
 
 Node* Sources::source_services(const std::string& path, const Node& extends,
-                               const std::string& blame) {
+                               const std::string& where, const std::string& blame) {
   auto cached = extended_files_.find(path);
   if (cached == extended_files_.end()) {
     Node whole = make_mapping(nullptr);
@@ -296,7 +297,7 @@ Node* Sources::source_services(const std::string& path, const Node& extends,
   Node* services = cached->second.find("services");
   if (services != nullptr && services->is(Kind::mapping)) return services;
   if (!cached->second.entries.empty()) {
-    diagnostics_.error(extends.origin, "",
+    diagnostics_.error(extends.origin, where,
                        fmt::format("{}: no services section in {}", blame, project_.shown(path)));
   }
   return nullptr;

@@ -57,7 +57,8 @@ class Sources {
   void extend_all(Node& document, const std::string& path, const Scope& scope);
   bool extend(Node& service, const Extension& step);
   bool base_of(const Node& extends, const Extension& step, Extension& next, Node& base);
-  Node* source_services(const std::string& path, const Node& extends, const std::string& blame);
+  Node* source_services(const std::string& path, const Node& extends, const std::string& where,
+                        const std::string& blame);
   [[nodiscard]] std::string from_project(const std::string& directory) const;  // "" for itself
   void canonicalize(Node& node, const Object& object, const std::string& path,
                     const std::string& directory, const Environment& environment);

@@ -63,6 +63,9 @@ class TreeBuilder final : public YAML::EventHandler {
 
   std::optional<Node> take() { return std::move(root_); }
 
+  // Where the last scalar begins; below zero where nothing quotes it.
+  [[nodiscard]] int last_quoted() const { return last_quoted_; }
+  [[nodiscard]] const OriginPtr& last_quoted_at() const { return last_quoted_at_; }
   [[nodiscard]] int start() const { return start_; }
   [[nodiscard]] const OriginPtr& started_at() const { return started_at_; }
 
@@ -84,6 +87,8 @@ class TreeBuilder final : public YAML::EventHandler {
     Node node = make_string(value, origin(mark));
     // "?" is a plain scalar without a tag, "!" a quoted one; the text of !reset counts as plain.
     node.plain = tag == "?";
+    last_quoted_ = node.plain ? -1 : mark.pos;
+    if (!node.plain) last_quoted_at_ = node.origin;
     if (value.find('\0') != std::string::npos)
       fail(node.origin, "holds a NUL byte, which no program can be given; remove \\0");
     node.tag = merge_tag(tag);
@@ -244,6 +249,8 @@ class TreeBuilder final : public YAML::EventHandler {
   size_t nodes_ = 0;
   int start_ = -1;
   OriginPtr started_at_;
+  int last_quoted_ = -1;
+  OriginPtr last_quoted_at_;
 };
 
 // The size of the UTF-8 sequence that `rest` begins with, 0 where it is none (RFC 3629, section 4).
@@ -294,6 +301,49 @@ std::string alias_at(std::string_view text, const YAML::Mark& mark) {
   return std::string(rest.substr(0, rest.find_first_of(" \t\r\n,]}")));
 }
 
+// What the parser says is about its grammar. These are the words that docker compose has for it,
+// and what usually is the matter.
+struct Wording {
+  std::string_view parser, words, cure;
+};
+constexpr std::string_view kIndentation =
+    "; is a space missing after a ':' or '-', or does the indentation differ from the lines above?";
+constexpr std::string_view kQuote = "; is a closing quote missing?";
+constexpr Wording kWordings[] = {
+    {"illegal map value", "mapping values are not allowed in this context", kIndentation},
+    {"illegal map key", "mapping keys are not allowed in this context", kIndentation},
+    {"illegal block entry", "block sequence entries are not allowed in this context", kIndentation},
+    {"end of map not found", "did not find expected key", kIndentation},
+    {"end of sequence not found", "did not find expected '-' indicator", kIndentation},
+    {"end of map flow not found", "did not find expected ',' or '}'", ""},
+    {"end of sequence flow not found", "did not find expected ',' or ']'", ""},
+    {"illegal EOF in scalar", "found unexpected end of stream", kQuote},
+    {"illegal document indicator in scalar", "found unexpected document indicator", kQuote},
+};
+
+const Wording* wording_of(const std::string& message) {
+  const auto* found = std::ranges::find(kWordings, std::string_view(message), &Wording::parser);
+  return found == std::end(kWordings) ? nullptr : found;
+}
+
+// The parser takes the end of the text for a closing quote. `at` is where a scalar begins.
+bool is_unclosed(std::string_view text, size_t at) {
+  constexpr std::string_view kSpace = " \t\r\n";
+  while (at < text.size() && (text[at] == '&' || text[at] == '!'))
+    at = text.find_first_not_of(kSpace, text.find_first_of(kSpace, at));
+  if (at >= text.size() || (text[at] != '\'' && text[at] != '"')) return false;
+  const char quote = text[at];
+  for (++at; at < text.size(); ++at) {
+    bool escapes = quote == '"' ? text[at] == '\\' : text.substr(at, 2) == "''";
+    if (escapes) {
+      ++at;
+    } else if (text[at] == quote) {
+      return false;
+    }
+  }
+  return true;
+}
+
 [[noreturn]] void fail_syntax(const YAML::ParserException& e, std::string_view text,
                               Columns& columns, const std::shared_ptr<const std::string>& file) {
   int line = e.mark.line + 1;
@@ -301,7 +351,10 @@ std::string alias_at(std::string_view text, const YAML::Mark& mark) {
       std::make_shared<Origin>(Origin{file, line, columns.at(e.mark), Way::written, nullptr});
   std::string message = e.msg;
   std::string cure;
-  if (message.find("anchor is not defined") != std::string::npos) {
+  if (const Wording* wording = wording_of(e.msg)) {
+    message = wording->words;
+    cure = wording->cure;
+  } else if (message.find("anchor is not defined") != std::string::npos) {
     message = fmt::format("unknown anchor \"{}\"", alias_at(text, e.mark));
     cure = "; define it above with &, or quote a text that begins with *";
   } else if (message.find("tab") != std::string::npos) {
@@ -329,6 +382,11 @@ std::vector<Node> read_yaml(std::string_view text, const std::string& shown_as) 
       if (builder.start() == last_start)
         fail(builder.started_at(), "YAML syntax error: this belongs to nothing");
       last_start = builder.start();
+      if (!is_utf16(text) && builder.last_quoted() >= 0 &&
+          is_unclosed(text, static_cast<size_t>(builder.last_quoted()))) {
+        fail(builder.last_quoted_at(),
+             fmt::format("YAML syntax error: found unexpected end of stream{}", kQuote));
+      }
       auto root = builder.take();
       if (!root || root->is(Kind::null)) continue;
       if (!root->is(Kind::mapping)) {

@@ -96,6 +96,9 @@ TEST(Errors, Table) {
       {"services: {a: {image: x, extends: {service: no}}}\n",
        "compose.yaml:1:35: services.a.extends: cannot extend service \"a\": service \"no\" not "
        "found in compose.yaml"},
+      {"services: {a: {extends: {service: no}}}\n",
+       "compose.yaml:1:25: services.a.extends: cannot extend service \"a\": service \"no\" not "
+       "found in compose.yaml"},
       {"services: {a: {image: x, env_file: gone.env}}\n",
        "compose.yaml:1:36: services.a.env_file[0]: env file /p/gone.env not found; make it, or "
        "write 'required: "
@@ -176,7 +179,9 @@ TEST(Errors, OfSeveralFilesAreSaidAtOnce) {
 TEST(Warnings, NameAnUnsetVariableOnce) {
   Project p = load_text("version: '3'\nservices: {a: {image: 'x$V', user: '$V'}}\n");
   ASSERT_EQ(p.warnings.size(), 2U);
-  EXPECT_EQ(p.warnings[0].str().find("compose.yaml:1:1"), 0U);
+  EXPECT_EQ(p.warnings[0].str(),
+            "compose.yaml:1:1: warning: the attribute `version` is obsolete, it will be ignored, "
+            "please remove it to avoid potential confusion");
   EXPECT_THAT(p.warnings[1].str(), HasSubstr("services.a.image: the variable \"V\" is not set"));
 }
 

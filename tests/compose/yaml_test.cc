@@ -1,4 +1,6 @@
 // YAML text to nodes: kinds, places, aliases, and what is refused.
+#include <fmt/format.h>
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "compose/yaml_reader.h"
@@ -6,6 +8,8 @@
 
 namespace pcompose::compose {
 namespace {
+
+using testing::HasSubstr;
 
 Node read_one(const std::string& text) { return read_yaml(text, "f.yaml").at(0); }
 
@@ -101,9 +105,40 @@ TEST(YamlReader, RefusesWithAPlace) {
             "quote a text that begins with *");
   EXPECT_EQ(error_of("a: &a [*a]\n"),
             "f.yaml:1:8: the alias stands inside the value that it refers to");
-  EXPECT_NE(error_of("a: {b: 1\n"), "");
   EXPECT_EQ(error_of(", a: 1\n"), "f.yaml:1:1: YAML syntax error: this belongs to nothing");
   EXPECT_NE(error_of("a:\n\tb: 1\n"), "");
+}
+
+TEST(YamlReader, ToldInWordsOfTheField) {
+  constexpr std::string_view kIndentation =
+      "; is a space missing after a ':' or '-', or does the indentation differ from the lines "
+      "above?";
+  auto expected = [](std::string_view place, int line, std::string_view words) {
+    return fmt::format("f.yaml:{}: YAML syntax error in line {}: {}", place, line, words);
+  };
+  EXPECT_EQ(
+      error_of("a:b\n  c: 1\n"),
+      expected("2:4", 2,
+               fmt::format("mapping values are not allowed in this context{}", kIndentation)));
+  EXPECT_THAT(error_of("a: [\n- b\nc: 1\n"), HasSubstr("in this context"));
+  EXPECT_EQ(error_of("a:\n    b: 1\n  c: 1\n"),
+            expected("3:3", 3, fmt::format("did not find expected key{}", kIndentation)));
+  EXPECT_THAT(error_of("a: {b: 1\n"), HasSubstr("did not find expected ',' or '}'"));
+  EXPECT_THAT(error_of("a: [b\n"), HasSubstr("did not find expected ',' or ']'"));
+}
+
+TEST(YamlReader, MissesAClosingQuote) {
+  for (const char* text : {"a: 'b\n", "a: 'b", "a: \"b\n", "a: 'it''s\nb: c\n", "a: \"b\\\"\n",
+                           "a: &x 'b\n", "a: !!str 'b\n", "\xc3\xa4: 'b\n", "b: c\n'a: 1\n"}) {
+    EXPECT_THAT(error_of(text),
+                HasSubstr("found unexpected end of stream; is a closing quote missing?"))
+        << text;
+  }
+  for (const char* text :
+       {"a: 'b' # don't\n", "a: !!str b # don't\n", "a: 'it''s'\n", "a: ''\n", "a: \"b\\\\\"\n",
+        "a: |\n  'b\n", "a: it's\n", "\xc3\xa4: '\xc3\xa9'\n", "a: 'b'"}) {
+    EXPECT_EQ(error_of(text), "") << text;
+  }
 }
 
 TEST(YamlReader, BoundsAliasesAndDepth) {
