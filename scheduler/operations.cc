@@ -19,15 +19,18 @@ std::string command_text(const std::vector<std::string>& args) {
   return out;
 }
 
-// What a container that ended when it should not have has to say.
-Error died(Replica& r) {
-  std::string text = fmt::format("container {} exited ({})", r.row().name, r.row().exit_code);
+// What a container that ended when, or as, it should not have has to say.
+Error ended(Replica& r, std::string text) {
   if (!r.row().error.empty()) text += " (" + r.row().error + ")";
   std::string output = r.last_output();
   if (!output.empty()) text += "\n  its last output:" + output;
   Error error(text);
   error.at(r.service().position);
   return error;
+}
+
+Error died(Replica& r) {
+  return ended(r, fmt::format("container {} exited ({})", r.row().name, r.row().exit_code));
 }
 
 class HealthWaiter {
@@ -154,32 +157,35 @@ Task<> Supervisor::await_listening(Replica& r) {
   }
 }
 
-Task<> Supervisor::await_completed(Replica& r) {
+// Throws Error with `words` before the exit code: docker compose's, which scripts look for.
+Task<> Supervisor::await_completed(Replica& r, std::string words) {
   while (r.is_up()) co_await r.changed().wait();
   // One that could not be started waits for nobody.
-  if (r.row().status != Status::exited || r.row().exit_code != 0) throw died(r);
+  if (r.row().status != Status::exited || r.row().exit_code != 0)
+    throw ended(r, fmt::format("{} {} (container {})", words, r.row().exit_code, r.row().name));
 }
 
 Task<> Supervisor::await_hook(const ReplicaRef& ref) {
-  try {
-    co_await await_completed(replica(ref));
-  } catch (Error& e) {
-    throw e.add(fmt::format("pre_start[{}] of {}", ref.number - 1, ref.service));
-  }
+  co_await await_completed(
+      replica(ref),
+      fmt::format("service \"{}\" pre_start[{}] exited with code", ref.service, ref.number - 1));
 }
 
 Task<> Supervisor::await_condition(const AwaitCondition& operation) {
+  const bool job = operation.condition == compose::Condition::service_completed_successfully;
+  const std::string job_words =
+      fmt::format("{} \"{}\" didn't complete successfully: exit",
+                  operation.required ? "service" : "optional dependency", operation.service);
   try {
     for (Replica* r : replicas_of(operation.service)) {
       if (operation.condition == compose::Condition::service_healthy) co_await await_healthy(*r);
-      if (operation.condition == compose::Condition::service_completed_successfully)
-        co_await await_completed(*r);
+      if (job) co_await await_completed(*r, job_words);
       if (operation.condition == compose::Condition::service_listening)
         co_await await_listening(*r);
     }
   } catch (Error& e) {
-    if (operation.required) throw e.add("dependency failed to start");
-    e.add("optional dependency \"" + operation.service + "\" failed to start");
+    if (operation.required) throw job ? e : e.add("dependency failed to start");
+    if (!job) e.add("optional dependency \"" + operation.service + "\" failed to start");
     warnings_.emplace_back(e.what());
   }
 }

@@ -399,6 +399,7 @@ Task<> Replica::start() {
     Error error = start_error(e);
     parked_.reset();
     row_.exit_code = error.exit_code();
+    row_.finished_ns = context_.wall_ns();
     row_.error = error.what();
     set_status(Status::exited);
     throw error;

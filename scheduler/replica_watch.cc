@@ -97,6 +97,7 @@ Task<bool> Replica::start_again(Duration delay) {
     parked_.reset();
     row_.error = failure;
     row_.exit_code = 127;
+    row_.finished_ns = context_.wall_ns();
     auto next = restarts_.after_exit(127, Duration::zero(), Ended::by_itself);
     set_status(next ? Status::restarting : Status::exited);
     if (!next) co_return false;

@@ -165,7 +165,6 @@ Task<> Supervisor::ensure_networks(const compose::Service& service) {
   }
 }
 
-// Those of one plan go together: who comes first takes along what the others ask for meanwhile.
 // One that has just ended may still be on its networks; so may one whose supervisor was killed
 // then.
 Task<> Supervisor::leave_behind_the_ended() {
@@ -175,11 +174,13 @@ Task<> Supervisor::leave_behind_the_ended() {
     auto found = replicas_.find(name);
     if (found == replicas_.end() || found->second->is_up()) continue;
     co_await found->second->until_left();
-    if (!found->second->is_up() && !found->second->is_parked())
+    found = replicas_.find(name);  // one of `run --rm` goes at its end
+    if (found != replicas_.end() && !found->second->is_up() && !found->second->is_parked())
       co_await leave_network(*found->second);
   }
 }
 
+// Those of one plan go together: who comes first takes along what the others ask for meanwhile.
 Task<> Supervisor::remove_network(const std::string& name) {
   ensured_networks_.erase(name);
   leaving_networks_.push_back(name);

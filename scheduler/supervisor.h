@@ -133,7 +133,7 @@ class Supervisor final : public Runtime {
   Task<> await_condition(const AwaitCondition& operation);
   Task<> await_ready(const std::string& service);
   Task<> await_healthy(Replica& replica);
-  Task<> await_completed(Replica& replica);
+  Task<> await_completed(Replica& replica, std::string words);
   Task<> await_hook(const ReplicaRef& ref);  // of pre_start
   Task<> await_listening(Replica& replica);
   Task<> remove_container(const ReplicaRef& ref);

@@ -58,8 +58,8 @@ Fd bind_tree(const std::string& path, Missing missing, bool* is_file, Submounts 
   Fd tree = clone_tree(path, flags);
   if (!tree && errno == ENOENT) {
     if (missing == Missing::refuse) {
-      throw Error("bind source " + path +
-                  " does not exist (make it, or set create_host_path: true)");
+      throw Error("invalid mount config for type \"bind\": bind source path does not exist: " +
+                  path + " (make it, or set create_host_path: true)");
     }
     make_bind_directory(path);
     tree = clone_tree(path, flags);

@@ -106,7 +106,7 @@ TEST_F(HooksTest, TheGracePeriodHoldsForHooksToo) {
   expect(0, {"stop"});
   auto took = std::chrono::steady_clock::now() - began;
   EXPECT_GT(took, std::chrono::milliseconds(900));
-  EXPECT_LT(took, std::chrono::seconds(5));
+  EXPECT_LT(took, std::chrono::seconds(30));
   EXPECT_EQ(state("w"), "exited");
 }
 
@@ -153,7 +153,9 @@ TEST_F(HooksTest, AFailedPreStartKeepsTheServiceDownAndItsContainer) {
   compose(file.replace(file.find("CODE"), 4, "3"));
   std::string err = expect(1, {"up", "-d"}).err;
   EXPECT_NE(err.find("compose.yaml:8:"), std::string::npos) << err;
-  EXPECT_NE(err.find("pre_start[0] of w: "), std::string::npos) << err;
+  EXPECT_NE(err.find("service \"w\" pre_start[0] exited with code 3 (container "),
+            std::string::npos)
+      << err;
   EXPECT_NE(err.find("no such luck"), std::string::npos) << err;
   EXPECT_NE(expect(0, {"ps", "-a"}).out.find("pre_start-1"), std::string::npos);
   compose(file.replace(file.find("exit 3"), 6, "exit 0"));

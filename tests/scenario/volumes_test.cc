@@ -162,7 +162,7 @@ TEST_F(VolumesTest, AMissingBindSourceThatMayNotBeMadeIsAnError) {
 )");
   Result up = expect(1, {"up", "-d"});
   EXPECT_NE(up.err.find("compose.yaml:7:9: "), std::string::npos) << up.err;
-  EXPECT_NE(up.err.find("nosuch does not exist"), std::string::npos) << up.err;
+  EXPECT_NE(up.err.find("bind source path does not exist: "), std::string::npos) << up.err;
 }
 
 TEST_F(VolumesTest, ReadOnlyAndTmpfs) {

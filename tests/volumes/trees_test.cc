@@ -71,10 +71,10 @@ TEST_F(Trees, ABindOfAFileSaysSo) {
 
 TEST_F(Trees, AMissingSourceIsMadeOrRefused) {
   std::string path = directory_ / "a/b";
-  EXPECT_THAT(
-      [&] { bind_tree(path, Missing::refuse, nullptr); },
-      testing::ThrowsMessage<Error>("bind source " + path +
-                                    " does not exist (make it, or set create_host_path: true)"));
+  EXPECT_THAT([&] { bind_tree(path, Missing::refuse, nullptr); },
+              testing::ThrowsMessage<Error>(
+                  "invalid mount config for type \"bind\": bind source path does not exist: " +
+                  path + " (make it, or set create_host_path: true)"));
   EXPECT_FALSE(fs::exists(directory_ / "a"));
   mode_t before = ::umask(0077);
   bool is_file = true;
