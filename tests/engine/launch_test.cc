@@ -16,6 +16,7 @@
 #include "engine/output/staging.h"
 #include "engine/seccomp.h"
 #include "engine/spec.h"
+#include "tests/eventually.h"
 
 namespace pcompose::engine {
 namespace {
@@ -96,7 +97,7 @@ class LaunchTest : public testing::Test {
     if (failure) std::rethrow_exception(failure);
   }
   Task<> until_exit(std::string name) {
-    for (int i = 0; i < 500 && !exits_.contains(name); ++i)
+    for (int i = 0; i < 6000 && !exits_.contains(name); ++i)
       co_await sleep_for(std::chrono::milliseconds(10));
   }
   Task<Launched> up(const ContainerSpec& s) {
@@ -222,8 +223,7 @@ TEST_F(LaunchTest, ParkedChildrenEndWithTheKeeper) {
     parked = Pidfd(std::move(child.pidfd));
   }());
   keeper_.reset();
-  for (int i = 0; i < 300 && !parked.ended(); ++i) ::usleep(10000);
-  EXPECT_TRUE(parked.ended());
+  EXPECT_TRUE(test::eventually([&] { return parked.ended(); }));
 }
 
 TEST_F(LaunchTest, TheKeeperListsWhatItHolds) {

@@ -22,6 +22,7 @@
 #include "netns/dns_message.h"
 #include "netns/dns_wire.h"
 #include "netns/kernel.h"
+#include "tests/eventually.h"
 #include "tests/netns/fake_host.h"
 #include "tests/netns/loop_thread.h"
 
@@ -227,11 +228,12 @@ TEST_F(DnsServerTest, ASilentUpstreamIsNotWaitedFor) {
   DnsSettings settings;
   settings.upstreams = {{asio::ip::make_address("127.0.0.1"), 5301},
                         {asio::ip::make_address("127.0.0.1"), 5300}};
+  settings.timeout = std::chrono::milliseconds(9000);
   settings.patience = std::chrono::milliseconds(50);
   serve_with(settings);
   auto before = std::chrono::steady_clock::now();
   EXPECT_EQ(header_of(ask_udp("example.com")).answers, 1);
-  EXPECT_LT(std::chrono::steady_clock::now() - before, std::chrono::milliseconds(1000));
+  EXPECT_LT(std::chrono::steady_clock::now() - before, std::chrono::milliseconds(6000));
 }
 
 TEST_F(DnsServerTest, AServerThatRefusesIsNotTheLastWord) {
@@ -240,11 +242,11 @@ TEST_F(DnsServerTest, AServerThatRefusesIsNotTheLastWord) {
   DnsSettings settings;
   settings.upstreams = {{asio::ip::make_address("127.0.0.1"), 5302},  // nobody is there
                         {asio::ip::make_address("127.0.0.1"), 5300}};
-  settings.patience = std::chrono::milliseconds(1000);
+  settings.patience = std::chrono::milliseconds(9000);
   serve_with(settings);
   auto before = std::chrono::steady_clock::now();
   EXPECT_EQ(header_of(ask_udp("example.com")).answers, 1);
-  EXPECT_LT(std::chrono::steady_clock::now() - before, std::chrono::milliseconds(800));
+  EXPECT_LT(std::chrono::steady_clock::now() - before, std::chrono::milliseconds(6000));
 }
 
 TEST_F(DnsServerTest, ChangesOfResolvConfAreFollowed) {
@@ -288,8 +290,7 @@ TEST_F(DnsServerTest, DnsmasqRunsBesideIt) {
     return udp_ask(space_.fd.get(), "127.0.0.1", 53, text, std::chrono::milliseconds(200));
   };
   std::string address("\xc0\x00\x02\x2c", 4);
-  for (int i = 0; i < 50 && !its_answer().ends_with(address); ++i) ::usleep(20000);
-  EXPECT_TRUE(its_answer().ends_with(address));
+  EXPECT_TRUE(test::eventually([&] { return its_answer().ends_with(address); }));
   EXPECT_EQ(header_of(ask_udp("web")).answers, 1);
 }
 

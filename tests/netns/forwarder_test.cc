@@ -8,6 +8,7 @@
 
 #include "netns/forwarder_client.h"
 #include "netns/socket_address.h"
+#include "tests/eventually.h"
 #include "tests/netns/networks_fixture.h"
 
 namespace pcompose::netns {
@@ -147,12 +148,7 @@ TEST_F(ForwarderTest, ConnectionsOutliveWhoMadeThePort) {
   EXPECT_EQ(read_all(fd.get()), "still there");
   mirror.join();
   next.remove(key_of(row));
-  bool refused = false;
-  for (int i = 0; i < 100 && !refused; ++i) {
-    refused = !connect_to("::1", 8080);
-    ::usleep(10000);
-  }
-  EXPECT_TRUE(refused);
+  EXPECT_TRUE(test::eventually([&] { return !connect_to("::1", 8080); }));
   next.add(key_of(row), row, held_.at(0).socket);
   EXPECT_TRUE(connect_to("::1", 8080)) << "published once more";
   next.quit();

@@ -11,6 +11,7 @@
 #include "base/error.h"
 #include "netns/listeners.h"
 #include "netns/sysctl.h"
+#include "tests/eventually.h"
 #include "tests/netns/fake_host.h"
 
 namespace pcompose::netns {
@@ -88,13 +89,12 @@ TEST_F(KernelTest, LinksDieWithTheirNamespace) {
     connect(kernel, a, endpoint("pcv-c", "10.112.0.2"));
     EXPECT_TRUE(kernel.link_exists("pcv-c"));
   }
-  for (int i = 0; i < 200 && kernel.link_exists("pcv-c"); ++i) ::usleep(10000);
-  EXPECT_FALSE(kernel.link_exists("pcv-c"));
+  EXPECT_TRUE(test::eventually([&] { return !kernel.link_exists("pcv-c"); }));
   EXPECT_TRUE(kernel.delete_bridge(kBridge.name));
   // The links of the test before go with their namespaces, too, and as late (netns,
   // asynchronously).
-  for (int i = 0; i < 200 && kernel.links().size() > 1; ++i) ::usleep(10000);
-  EXPECT_EQ(kernel.links().size(), 1U) << "only loopback is left";
+  EXPECT_TRUE(test::eventually([&] { return kernel.links().size() == 1; }))
+      << "more than loopback is left";
 }
 
 TEST_F(KernelTest, RoutesAreThoseOfTheHost) {

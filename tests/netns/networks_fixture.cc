@@ -4,6 +4,7 @@
 
 #include "netns/firewall.h"
 #include "netns/sysctl.h"
+#include "tests/eventually.h"
 
 namespace pcompose::netns {
 namespace {
@@ -124,8 +125,7 @@ void NetworksTest::TearDown() {
   }
   Kernel kernel;
   // Namespaces die asynchronously.
-  for (int i = 0; i < 300 && kernel.links().size() > 1; ++i) ::usleep(10000);
-  EXPECT_EQ(kernel.links().size(), 1U);
+  EXPECT_TRUE(test::eventually([&] { return kernel.links().size() == 1; }));
   EXPECT_FALSE(Firewall(kTag).table_exists());
   EXPECT_EQ(read_sysctl("net/ipv4/ip_forward"), "0");
   EXPECT_EQ(read_sysctl("net/ipv6/conf/all/forwarding"), "0");

@@ -14,6 +14,7 @@
 
 #include "base/fd.h"
 #include "engine/runtime/documents.h"
+#include "tests/eventually.h"
 
 namespace pcompose::engine::runtime {
 namespace {
@@ -121,11 +122,8 @@ json::object BundleTest::state(const std::string& id) {
 }
 
 void BundleTest::await_status(const std::string& id, const std::string& status) {
-  for (int i = 0; i < 1000; ++i) {
-    if (state(id).at("status").as_string() == status) return;
-    std::this_thread::sleep_for(std::chrono::milliseconds(10));
-  }
-  FAIL() << id << " does not become " << status;
+  EXPECT_TRUE(test::eventually([&] { return state(id).at("status").as_string() == status; }))
+      << id << " does not become " << status;
 }
 
 void BundleTest::count_groups_of(const std::string& id) {

@@ -121,7 +121,7 @@ Census take_census(const std::string& root) {
 std::string difference_from(const Census& before, const std::string& root) {
   std::string difference;
   // The kernel takes namespaces down one after another, in its own time.
-  for (int i = 0; i < 400; ++i) {
+  for (int i = 0; i < 1200; ++i) {
     difference.clear();
     Census after = take_census(root);
     for (const auto& [kind, text] : before) {

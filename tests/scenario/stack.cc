@@ -18,15 +18,6 @@ namespace fs = std::filesystem;
 
 std::string StackTest::root_;
 
-bool eventually(const std::function<bool()>& condition, std::chrono::milliseconds limit) {
-  auto deadline = std::chrono::steady_clock::now() + limit;
-  while (!condition()) {
-    if (std::chrono::steady_clock::now() > deadline) return false;
-    ::usleep(20000);
-  }
-  return true;
-}
-
 namespace {
 
 std::string make_directory(const char* pattern) {

@@ -12,6 +12,7 @@
 #include "base/fd.h"
 #include "base/json.h"
 #include "base/process.h"
+#include "tests/eventually.h"
 #include "tests/scenario/census.h"
 
 namespace pcompose::test {
@@ -21,10 +22,6 @@ struct Result {
   std::string out;
   std::string err;
 };
-
-// Until `condition` holds, at most so long; true where it came to hold.
-bool eventually(const std::function<bool()>& condition,
-                std::chrono::milliseconds limit = std::chrono::seconds(10));
 
 class StackTest : public testing::Test {
  protected:

@@ -6,8 +6,10 @@
 namespace pcompose::test {
 namespace {
 
-using std::chrono::milliseconds;
 using std::chrono::seconds;
+
+// Long enough that a machine with other work does not seem to wait for its end.
+constexpr const char* kGrace = ", stop_grace_period: 60s";
 
 class StopTest : public StackTest {
  protected:
@@ -18,15 +20,16 @@ class StopTest : public StackTest {
   }
   // Brings one service "w" up and stops it once it has said "ready". Its mapping is `service`
   // besides the image, and programs of the host's.
-  void stop(const std::string& service, const std::string& ready = "ready") {
+  void stop(const std::string& service, const std::string& ready = "ready",
+            const std::vector<std::string>& command = {"stop"}) {
     compose(
         "services:\n  w: {image: busybox, volumes: [./payload:/payload, /usr/bin:/host:ro, "
         "/lib:/lib:ro, /lib64:/lib64:ro], " +
-        service + "}\n");
+        service + (service.find("grace") == std::string::npos ? kGrace : "") + "}\n");
     expect(0, {"up", "-d"});
     ASSERT_TRUE(ready.empty() || eventually([&] { return said(ready); }));
     auto begun = std::chrono::steady_clock::now();
-    expect(0, {"stop"});
+    expect(0, command);
     took_ = std::chrono::steady_clock::now() - begun;
   }
   bool said(const std::string& line) {
@@ -67,7 +70,7 @@ TEST_F(StopTest, WhoIsNotReadyYetGetsItWhenItIs) {
   expect_its_own_end();
   stop("command: [/payload, work, '1500']", "");
   expect_its_own_end();
-  EXPECT_LT(took_, seconds(8));  // nor is it killed after the grace period
+  EXPECT_LT(took_, seconds(30));  // nor is it killed after the grace period
 }
 
 TEST_F(StopTest, AnInitPassesItOnAndIsWaitedFor) {
@@ -90,13 +93,13 @@ TEST_F(StopTest, AShellAroundAProgramIsWaitedFor) {
 
 TEST_F(StopTest, WhoCannotReceiveItIsNotWaitedFor) {
   stop("command: [sleep, '1000']", "");
-  EXPECT_LT(took_, seconds(5));
+  EXPECT_LT(took_, seconds(30));
   EXPECT_EQ(code(), 137);
   stop("command: [/payload, threads]");
-  EXPECT_LT(took_, seconds(5));
+  EXPECT_LT(took_, seconds(30));
   // Asleep again and again, at the same place.
   stop("command: [tail, -f, /dev/null]", "");
-  EXPECT_LT(took_, seconds(5));
+  EXPECT_LT(took_, seconds(30));
 }
 
 TEST_F(StopTest, TheGracePeriodIsTheFilesOrTheCommands) {
@@ -104,26 +107,25 @@ TEST_F(StopTest, TheGracePeriodIsTheFilesOrTheCommands) {
       R"(command: [sh, -c, 'trap "" TERM; echo ready; while :; do sleep 0.05; done'])";
   stop(std::string("stop_grace_period: 1s, ") + deaf);
   EXPECT_GE(took_, seconds(1));
-  EXPECT_LT(took_, seconds(5));
+  EXPECT_LT(took_, seconds(30));
   EXPECT_EQ(code(), 137);
-  expect(0, {"start"});
-  auto begun = std::chrono::steady_clock::now();
-  expect(0, {"stop", "-t", "0"});
-  EXPECT_LT(std::chrono::steady_clock::now() - begun, milliseconds(900));
+  stop(deaf, "ready", {"stop", "-t", "1"});
+  EXPECT_GE(took_, seconds(1));
+  EXPECT_LT(took_, seconds(30));
 }
 
 TEST_F(StopTest, ManyThatDoNotEndCostOneGracePeriod) {
   std::string yaml = "services:\n";
   for (int i = 0; i < 8; ++i) {
     yaml += "  s" + std::to_string(i) +
-            ": {image: busybox, stop_grace_period: 1s, command: [sh, -c, "
+            ": {image: busybox, stop_grace_period: 2s, command: [sh, -c, "
             "'trap \"\" TERM; while :; do sleep 0.05; done']}\n";
   }
   compose(yaml);
   expect(0, {"up", "-d"});
   auto begun = std::chrono::steady_clock::now();
   expect(0, {"down"});
-  EXPECT_LT(std::chrono::steady_clock::now() - begun, seconds(4));
+  EXPECT_LT(std::chrono::steady_clock::now() - begun, seconds(12));
 }
 
 }  // namespace
