@@ -95,6 +95,9 @@ void print_environment(const Model& model, std::ostream& out) {
   for (const auto& [name, value] : model.environment) out << name << '=' << value << '\n';
 }
 
+// The indentation of docker compose's lists of variables.
+constexpr std::string_view kWide = "    ";
+
 void print_variables(const Model& model, ConfigFormat format, std::ostream& out) {
   TemplateVariables variables;
   collect_variables(model.root, variables);
@@ -107,7 +110,7 @@ void print_variables(const Model& model, ConfigFormat format, std::ostream& out)
                                {"PresenceValue", v.presence_value},
                                {"Required", v.required}};
     }
-    out << json_text(all);
+    out << json_text(all, kWide);
     return;
   }
   if (format == ConfigFormat::yaml) {
@@ -118,7 +121,7 @@ void print_variables(const Model& model, ConfigFormat format, std::ostream& out)
                                {"presencevalue", v.presence_value},
                                {"required", v.required}};
     }
-    out << yaml_text(all);
+    out << yaml_text(all, kWide);
     return;
   }
   size_t width = 4;

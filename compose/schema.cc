@@ -27,31 +27,31 @@ constexpr Object one(Names name, std::span<const Attribute> attributes,
 // --- parts of a service -------------------------------------------------------------------------
 
 constexpr auto kHealth = std::to_array<Attribute>({{"test", health_test},
-                                                   {"disable", boolean},
-                                                   {"interval", duration},
                                                    {"timeout", duration},
+                                                   {"interval", duration},
                                                    {"retries", integer},
                                                    {"start_period", duration},
-                                                   {"start_interval", duration}});
+                                                   {"start_interval", duration},
+                                                   {"disable", boolean}});
 constexpr Object kHealthObject = one("healthcheck", kHealth);
 
-constexpr auto kPort = std::to_array<Attribute>({{"target", integer},
-                                                 {"published", text},
-                                                 {"host_ip", string},
-                                                 {"protocol", string},
+constexpr auto kPort = std::to_array<Attribute>({{"name", string},
                                                  {"mode", string},
-                                                 {"name", string},
+                                                 {"host_ip", string},
+                                                 {"target", integer},
+                                                 {"published", text},
+                                                 {"protocol", string},
                                                  {"app_protocol", string}});
 constexpr auto kPortRequired = std::to_array<Names>({"target"});
 constexpr Object kPortObject = one("port", kPort, kPortRequired);
 
 constexpr auto kBind = std::to_array<Attribute>(
-    {{"propagation", choice, kYes, nullptr, "rprivate private rshared shared rslave slave"},
+    {{"selinux", choice, kYes, nullptr, "z Z"},
+     {"propagation", choice, kYes, nullptr, "rprivate private rshared shared rslave slave"},
      {"create_host_path", boolean},
-     {"recursive", choice, kYes, nullptr, "enabled disabled writable readonly"},
-     {"selinux", choice, kYes, nullptr, "z Z"}});
+     {"recursive", choice, kYes, nullptr, "enabled disabled writable readonly"}});
 constexpr auto kMountVolume =
-    std::to_array<Attribute>({{"nocopy", boolean}, {"subpath", string}, {"labels", labels}});
+    std::to_array<Attribute>({{"labels", labels}, {"nocopy", boolean}, {"subpath", string}});
 constexpr auto kTmpfs = std::to_array<Attribute>({{"size", bytes}, {"mode", octal}});
 constexpr auto kMountImage = std::to_array<Attribute>({{"subpath", string}});
 constexpr Object kBindObject = one("bind", kBind);
@@ -72,14 +72,14 @@ constexpr auto kMountRequired = std::to_array<Names>({"type"});
 constexpr Object kMountObject = one("mount", kMount, kMountRequired);
 
 constexpr auto kMembership = std::to_array<Attribute>({{"aliases", unique},
+                                                       {"driver_opts", text_map},
+                                                       {"gw_priority", integer},
+                                                       {"interface_name", string},
                                                        {"ipv4_address", string},
                                                        {"ipv6_address", string},
                                                        {"link_local_ips", unique},
                                                        {"mac_address", string},
-                                                       {"interface_name", string},
-                                                       {"driver_opts", text_map},
-                                                       {"priority", integer},
-                                                       {"gw_priority", integer}});
+                                                       {"priority", integer}});
 constexpr Object kMembershipObject = one("network of a service", kMembership);
 
 constexpr auto kDependency =
@@ -110,9 +110,9 @@ constexpr auto kDeviceRequired = std::to_array<Names>({"source"});
 constexpr Object kDeviceObject = one("device", kDevice, kDeviceRequired);
 
 constexpr auto kRequest = std::to_array<Attribute>({{"capabilities", strings},
+                                                    {"driver", string},
                                                     {"count", any},
                                                     {"device_ids", strings},
-                                                    {"driver", string},
                                                     {"options", labels}});
 constexpr auto kRequestRequired = std::to_array<Names>({"capabilities"});
 constexpr Object kRequestObject = one("device request", kRequest, kRequestRequired);
@@ -154,7 +154,7 @@ constexpr Object kProviderObject = one("provider", kProvider, kProviderRequired)
 constexpr auto kServiceModel =
     std::to_array<Attribute>({{"endpoint_var", string}, {"model_var", string}});
 constexpr Object kServiceModelObject = one("model of a service", kServiceModel);
-constexpr auto kExtends = std::to_array<Attribute>({{"service", string}, {"file", string}});
+constexpr auto kExtends = std::to_array<Attribute>({{"file", string}, {"service", string}});
 constexpr auto kExtendsRequired = std::to_array<Names>({"service"});
 constexpr Object kExtendsObject = one("extends", kExtends, kExtendsRequired);
 
@@ -163,28 +163,28 @@ constexpr Object kExtendsObject = one("extends", kExtends, kExtendsRequired);
 constexpr auto kBuild = std::to_array<Attribute>({{"context", string},
                                                   {"dockerfile", string},
                                                   {"dockerfile_inline", string},
+                                                  {"entitlements", strings},
                                                   {"args", environment},
-                                                  {"target", string},
+                                                  {"provenance", text},
+                                                  {"sbom", text},
+                                                  {"ssh", any},
                                                   {"labels", labels},
-                                                  {"tags", unique},
-                                                  {"no_cache", boolean},
-                                                  {"no_cache_filter", string_or_list},
-                                                  {"pull", boolean},
                                                   {"cache_from", strings},
                                                   {"cache_to", strings},
+                                                  {"no_cache", boolean},
+                                                  {"no_cache_filter", string_or_list},
                                                   {"additional_contexts", contexts},
+                                                  {"pull", boolean},
                                                   {"extra_hosts", extra_hosts},
-                                                  {"network", string},
-                                                  {"secrets", grants, kYes, &kGrantObject},
-                                                  {"ssh", any},
-                                                  {"shm_size", bytes},
-                                                  {"ulimits", ulimits, kYes, &kUlimitObject},
-                                                  {"privileged", boolean},
-                                                  {"entitlements", strings},
                                                   {"isolation", string},
+                                                  {"network", string},
+                                                  {"target", string},
+                                                  {"secrets", grants, kYes, &kGrantObject},
+                                                  {"shm_size", bytes},
+                                                  {"tags", unique},
+                                                  {"ulimits", ulimits, kYes, &kUlimitObject},
                                                   {"platforms", strings},
-                                                  {"provenance", text},
-                                                  {"sbom", text}});
+                                                  {"privileged", boolean}});
 constexpr Object kBuildObject = one("build", kBuild);
 
 // --- deploy -------------------------------------------------------------------------------------
@@ -208,8 +208,8 @@ constexpr Object kGenericObject = one("generic_resource", kGeneric);
 constexpr auto kReservations =
     std::to_array<Attribute>({{"cpus", number},
                               {"memory", bytes},
-                              {"generic_resources", objects, kNo, &kGenericObject},
-                              {"devices", device_requests, kYes, &kRequestObject}});
+                              {"devices", device_requests, kYes, &kRequestObject},
+                              {"generic_resources", objects, kNo, &kGenericObject}});
 constexpr Object kReservationsObject = one("reservations", kReservations);
 constexpr auto kResources =
     std::to_array<Attribute>({{"limits", object, kYes, &kLimitsObject},
@@ -227,14 +227,14 @@ constexpr auto kPlacement =
 constexpr Object kPlacementObject = one("placement", kPlacement);
 constexpr auto kDeploy =
     std::to_array<Attribute>({{"mode", string},
-                              {"endpoint_mode", string},
                               {"replicas", integer},
                               {"labels", labels},
                               {"update_config", object, kYes, &kUpdateObject},
                               {"rollback_config", object, kYes, &kUpdateObject},
                               {"resources", object, kYes, &kResourcesObject},
                               {"restart_policy", object, kYes, &kRestartObject},
-                              {"placement", object, kYes, &kPlacementObject}});
+                              {"placement", object, kYes, &kPlacementObject},
+                              {"endpoint_mode", string}});
 constexpr Object kDeployObject = one("deploy", kDeploy);
 
 // --- develop ------------------------------------------------------------------------------------
@@ -243,9 +243,9 @@ constexpr auto kWatch = std::to_array<Attribute>(
     {{"path", path},
      {"action", choice, kYes, nullptr, "rebuild sync restart sync+restart sync+exec"},
      {"target", string},
-     {"ignore", string_or_list},
-     {"include", string_or_list},
      {"exec", object, kYes, &kHookObject},
+     {"include", string_or_list},
+     {"ignore", string_or_list},
      {"initial_sync", boolean}});
 constexpr auto kWatchRequired = std::to_array<Names>({"path", "action"});
 constexpr Object kWatchObject = one("watch", kWatch, kWatchRequired);
@@ -255,30 +255,31 @@ constexpr Object kDevelopObject = one("develop", kDevelop);
 // --- service ------------------------------------------------------------------------------------
 
 constexpr auto kService = std::to_array<Attribute>({
+    {"profiles", unique},
     {"annotations", labels},
     {"attach", boolean},
-    {"blkio_config", object, kYes, &kBlkioObject},
     {"build", build, kNo, &kBuildObject},
+    {"develop", object, kYes, &kDevelopObject},  // what `watch` does; for nobody else
+    {"blkio_config", object, kYes, &kBlkioObject},
     {"cap_add", unique},
     {"cap_drop", unique},
-    {"cgroup", choice, kYes, nullptr, "host private"},
     {"cgroup_parent", string},
-    {"command", command},
-    {"configs", grants, kYes, &kGrantObject},
-    {"container_name", string},
+    {"cgroup", choice, kYes, nullptr, "host private"},
     {"cpu_count", integer},
     {"cpu_percent", number},
     {"cpu_period", integer},
     {"cpu_quota", integer},
     {"cpu_rt_period", integer},
     {"cpu_rt_runtime", integer},
-    {"cpu_shares", integer},
     {"cpus", number},
     {"cpuset", string},
+    {"cpu_shares", integer},
+    {"command", command},
+    {"configs", grants, kYes, &kGrantObject},
+    {"container_name", string},
     {"credential_spec", object, kYes, &kCredentialObject},
     {"depends_on", depends_on, kYes, &kDependencyObject},
     {"deploy", object, kYes, &kDeployObject},
-    {"develop", object, kYes, &kDevelopObject},  // what `watch` does; for nobody else
     {"device_cgroup_rules", strings},
     {"devices", devices, kYes, &kDeviceObject},
     {"dns", string_or_list},
@@ -286,29 +287,30 @@ constexpr auto kService = std::to_array<Attribute>({
     {"dns_search", string_or_list},
     {"domainname", string},
     {"entrypoint", command},
-    {"env_file", env_file, kYes, &kEnvFileObject},
+    {"provider", object, kNo, &kProviderObject},
     {"environment", environment},
+    {"env_file", env_file, kYes, &kEnvFileObject},
     {"expose", texts},
     {"extends", extends, kYes, &kExtendsObject},
     {"external_links", unique},
     {"extra_hosts", extra_hosts},
-    {"gpus", device_requests, kYes, &kGpuObject},
     {"group_add", texts},
-    {"healthcheck", object, kYes, &kHealthObject},
+    {"gpus", device_requests, kYes, &kGpuObject},
     {"hostname", string},
+    {"healthcheck", object, kYes, &kHealthObject},
     {"image", string},
     {"init", boolean},
     {"ipc", string},
     {"isolation", string},
-    {"label_file", paths},
     {"labels", labels},
+    {"label_file", paths},
     {"links", unique},
     {"logging", logging, kYes, &kLoggingObject},
-    {"mac_address", string},
     {"mem_limit", bytes},
     {"mem_reservation", bytes},
-    {"mem_swappiness", bytes},
     {"memswap_limit", bytes},
+    {"mem_swappiness", bytes},
+    {"mac_address", string},
     {"models", models, kNo, &kServiceModelObject},
     {"network_mode", string},
     {"networks", memberships, kYes, &kMembershipObject},
@@ -318,12 +320,7 @@ constexpr auto kService = std::to_array<Attribute>({
     {"pids_limit", integer},
     {"platform", string},
     {"ports", ports, kYes, &kPortObject},
-    {"post_start", objects, kYes, &kHookObject},
-    {"pre_start", objects, kYes, &kPreStartObject},
-    {"pre_stop", objects, kYes, &kHookObject},
     {"privileged", boolean},
-    {"profiles", unique},
-    {"provider", object, kNo, &kProviderObject},
     {"pull_policy", string},
     {"pull_refresh_after", string},
     {"read_only", boolean},
@@ -348,6 +345,9 @@ constexpr auto kService = std::to_array<Attribute>({
     {"volumes", mounts, kYes, &kMountObject},
     {"volumes_from", unique},
     {"working_dir", string},
+    {"pre_start", objects, kYes, &kPreStartObject},
+    {"post_start", objects, kYes, &kHookObject},
+    {"pre_stop", objects, kYes, &kHookObject},
 });
 constexpr Object kServiceObject = one("service", kService);
 
@@ -365,10 +365,10 @@ constexpr auto kNetwork = std::to_array<Attribute>({{"name", string},
                                                     {"ipam", object, kYes, &kIpamObject},
                                                     {"external", external},
                                                     {"internal", boolean},
-                                                    {"enable_ipv4", boolean},
-                                                    {"enable_ipv6", boolean},
                                                     {"attachable", boolean},
-                                                    {"labels", labels}});
+                                                    {"labels", labels},
+                                                    {"enable_ipv4", boolean},
+                                                    {"enable_ipv6", boolean}});
 constexpr Object kNetworkObject = one("network", kNetwork);
 constexpr auto kVolume = std::to_array<Attribute>({{"name", string},
                                                    {"driver", string},
@@ -377,8 +377,8 @@ constexpr auto kVolume = std::to_array<Attribute>({{"name", string},
                                                    {"labels", labels}});
 constexpr Object kVolumeObject = one("volume", kVolume);
 constexpr auto kSecret = std::to_array<Attribute>({{"name", string},
-                                                   {"environment", string},
                                                    {"file", path},
+                                                   {"environment", string},
                                                    {"external", external},
                                                    {"labels", labels},
                                                    {"driver", string},
@@ -386,9 +386,9 @@ constexpr auto kSecret = std::to_array<Attribute>({{"name", string},
                                                    {"template_driver", string}});
 constexpr Object kSecretObject = one("secret", kSecret);
 constexpr auto kConfig = std::to_array<Attribute>({{"name", string},
-                                                   {"content", string},
-                                                   {"environment", string},
                                                    {"file", path},
+                                                   {"environment", string},
+                                                   {"content", string},
                                                    {"external", external},
                                                    {"labels", labels},
                                                    {"template_driver", string}});

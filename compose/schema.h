@@ -1,4 +1,5 @@
 // The attributes of a compose file, as tables: what exists, which forms it takes, what we can do.
+// Their order is the one in which `config` prints them, that of docker compose.
 #pragma once
 
 #include <cstdint>

@@ -46,7 +46,11 @@ class TreeWriter {
     json::object out;
     std::vector<const Entry*> sorted;
     for (const Entry& entry : node.entries) sorted.push_back(&entry);
-    std::ranges::sort(sorted, {}, [](const Entry* e) { return e->key; });
+    const Object* ordered = object && dollars_ == Dollars::escape ? attribute->object : nullptr;
+    std::ranges::sort(sorted, {}, [&](const Entry* e) {
+      return std::pair(ordered == nullptr ? nullptr : ordered->find(e->key),
+                       std::string_view(e->key));
+    });
     Attribute element{"", Form::object, Support::yes,
                       attribute == nullptr ? nullptr : attribute->object};
     for (const Entry* entry : sorted) {

@@ -7,13 +7,14 @@
 
 namespace pcompose::compose {
 
-// Keys sorted below the top level, empty lists left out, extensions kept at the top level only. A
-// dollar sign is doubled where `escape` says so: the output is a compose file again.
+// Names sorted, empty lists left out, extensions kept at the top level only. `escape`: attributes
+// stand in the order of the schema, and a dollar sign is doubled, so that the output is a compose
+// file again. `keep`: what is not interpolated is sorted whole, as docker compose sorts it.
 enum class Dollars { escape, keep };
 json::value tree_to_json(const Model& model, Dollars dollars, ConfigFormat format);
 
-// Two blanks of indentation, a newline at the end.
-std::string json_text(const json::value& value);
-std::string yaml_text(const json::value& value);
+// `step` is what every level is indented by; a newline at the end.
+std::string json_text(const json::value& value, std::string_view step = "  ");
+std::string yaml_text(const json::value& value, std::string_view step = "  ");
 
 }  // namespace pcompose::compose

@@ -12,14 +12,15 @@ std::string number_text(const json::value& value) {
   return json::serialize(value);
 }
 
-void write_json(const json::value& value, const std::string& indent, std::string& out) {
-  std::string inner = indent + "  ";
+void write_json(const json::value& value, const std::string& indent, std::string_view step,
+                std::string& out) {
+  std::string inner = indent + std::string(step);
   std::string_view separator = "\n";
   if (value.is_object() && !value.get_object().empty()) {
     out += '{';
     for (const auto& [key, child] : value.get_object()) {
       out.append(separator).append(inner).append(json::serialize(key)).append(": ");
-      write_json(child, inner, out);
+      write_json(child, inner, step, out);
       separator = ",\n";
     }
     out.append("\n").append(indent).append("}");
@@ -27,7 +28,7 @@ void write_json(const json::value& value, const std::string& indent, std::string
     out += '[';
     for (const json::value& child : value.get_array()) {
       out.append(separator).append(inner);
-      write_json(child, inner, out);
+      write_json(child, inner, step, out);
       separator = ",\n";
     }
     out.append("\n").append(indent).append("]");
@@ -60,44 +61,48 @@ std::string yaml_string(std::string_view text) {
   return plain(text) ? std::string(text) : json::serialize(json::string(text));
 }
 
-void write_yaml(const json::value& value, const std::string& indent, std::string& out);
+void write_yaml(const json::value& value, const std::string& indent, std::string_view step,
+                std::string& out);
 
-void write_yaml_items(const json::array& items, const std::string& indent, std::string& out) {
+void write_yaml_items(const json::array& items, const std::string& indent, std::string_view step,
+                      std::string& out) {
   for (const json::value& child : items) {
     out.append(indent).append("- ");
     bool nested = (child.is_object() && !child.get_object().empty()) ||
                   (child.is_array() && !child.get_array().empty());
     if (!nested) {
-      write_yaml(child, "", out);
+      write_yaml(child, "", step, out);
       continue;
     }
     // The first line of the child stands behind the dash: its indentation is the dash's width.
     std::string body;
-    write_yaml(child, indent + "  ", body);
+    write_yaml(child, indent + "  ", step, body);
     out += body.substr(indent.size() + 2);
   }
 }
 
-void write_yaml_entries(const json::object& entries, const std::string& indent, std::string& out) {
+void write_yaml_entries(const json::object& entries, const std::string& indent,
+                        std::string_view step, std::string& out) {
   for (const auto& [key, child] : entries) {
     out.append(indent).append(yaml_string(key)).append(":");
     bool nested = (child.is_object() && !child.get_object().empty()) ||
                   (child.is_array() && !child.get_array().empty());
     if (nested) {
       out += '\n';
-      write_yaml(child, indent + "  ", out);
+      write_yaml(child, indent + std::string(step), step, out);
     } else {
       out += ' ';
-      write_yaml(child, "", out);
+      write_yaml(child, "", step, out);
     }
   }
 }
 
-void write_yaml(const json::value& value, const std::string& indent, std::string& out) {
+void write_yaml(const json::value& value, const std::string& indent, std::string_view step,
+                std::string& out) {
   if (value.is_object() && !value.get_object().empty()) {
-    write_yaml_entries(value.get_object(), indent, out);
+    write_yaml_entries(value.get_object(), indent, step, out);
   } else if (value.is_array() && !value.get_array().empty()) {
-    write_yaml_items(value.get_array(), indent, out);
+    write_yaml_items(value.get_array(), indent, step, out);
   } else if (value.is_string()) {
     out.append(yaml_string(value.get_string())).append("\n");
   } else {
@@ -107,15 +112,15 @@ void write_yaml(const json::value& value, const std::string& indent, std::string
 
 }  // namespace
 
-std::string json_text(const json::value& value) {
+std::string json_text(const json::value& value, std::string_view step) {
   std::string out;
-  write_json(value, "", out);
+  write_json(value, "", step, out);
   return out + "\n";
 }
 
-std::string yaml_text(const json::value& value) {
+std::string yaml_text(const json::value& value, std::string_view step) {
   std::string out;
-  write_yaml(value, "", out);
+  write_yaml(value, "", step, out);
   return out;
 }
 

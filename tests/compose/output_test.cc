@@ -77,9 +77,20 @@ TEST(Config, Yaml) {
       "\"yes\"\n"
       "      - \"1\"\n    image: x\n    labels:\n      l: \"a: $$b\"\n    networks:\n      "
       "default: null\n"
-      "    ports:\n      - mode: ingress\n        protocol: tcp\n        published: \"80\"\n       "
-      " target: 80\n"
+      "    ports:\n      - mode: ingress\n        target: 80\n        published: \"80\"\n        "
+      "protocol: tcp\n"
       "networks:\n  default:\n    name: p_default\nx-e:\n  k:\n    - 1\n    - true\n    - null\n");
+}
+
+TEST(Config, AttributesStandInTheOrderOfDockerCompose) {
+  EXPECT_EQ(config("services:\n  a:\n    env_file: []\n    environment: {B: '1', A: '2'}\n    "
+                   "healthcheck: {retries: 2, interval: 1s, test: t}\n    image: x\n    "
+                   "profiles: [p]\n    network_mode: none\n    cpu_shares: 3\n    command: c\n",
+                   {.services = {"a"}}),
+            "name: p\nservices:\n  a:\n    profiles:\n      - p\n    cpu_shares: 3\n    command:\n"
+            "      - c\n    environment:\n      A: \"2\"\n      B: \"1\"\n    healthcheck:\n      "
+            "test:\n        - CMD-SHELL\n        - t\n      interval: 1s\n      retries: 2\n    "
+            "image: x\n    network_mode: none\n");
 }
 
 TEST(Config, ReadsItsOwnYaml) {
@@ -124,8 +135,9 @@ TEST(Config, VariablesAreATableUnlessAFormatIsAskedFor) {
     return out.str();
   };
   EXPECT_TRUE(variables(ConfigFormat::by_output).starts_with("NAME"));
-  EXPECT_EQ(variables(ConfigFormat::yaml),
-            "T:\n  name: T\n  defaultvalue: \"1\"\n  presencevalue: \"\"\n  required: false\n");
+  EXPECT_EQ(
+      variables(ConfigFormat::yaml),
+      "T:\n    name: T\n    defaultvalue: \"1\"\n    presencevalue: \"\"\n    required: false\n");
 }
 
 TEST(Config, HashesAreThoseOfTheNamedServices) {
