@@ -16,6 +16,7 @@
 
 #include "base/error.h"
 #include "base/netlink.h"
+#include "netns/connections.h"
 #include "netns/link_messages.h"
 #include "netns/socket_address.h"
 
@@ -33,6 +34,9 @@ Fd connected(int type, const std::string& address, uint16_t port,
   timeval limit{patience.count() / 1000, patience.count() % 1000 * 1000};
   ::setsockopt(fd.get(), SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
   ::setsockopt(fd.get(), SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
+  // close() leaves nothing behind that waits for an answer (socket(7)).
+  linger at_once{1, 0};
+  if (type == SOCK_STREAM) ::setsockopt(fd.get(), SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
   SocketAddress to = at(address, port);
   if (::connect(fd.get(), to.get(), to.size()) != 0) return {};
   return fd;
@@ -98,6 +102,7 @@ std::string udp_ask(int namespace_fd, const std::string& address, uint16_t port,
 struct EchoServer::State {
   Fd tcp;
   Fd udp;
+  Fd space;  // none: the host
   Fd stop{::eventfd(0, EFD_CLOEXEC)};
   std::string name;
   std::thread thread;
@@ -129,9 +134,14 @@ struct EchoServer::State {
   }
 };
 
+void end_connections_in(int namespace_fd) {
+  in_namespace(namespace_fd, [] { end_connections(); });
+}
+
 EchoServer::EchoServer(int namespace_fd, uint16_t port, std::string name)
     : state_(std::make_unique<State>()) {
   state_->name = std::move(name);
+  if (namespace_fd >= 0) state_->space = Fd(::fcntl(namespace_fd, F_DUPFD_CLOEXEC, 0));
   in_namespace(namespace_fd, [&] {
     SocketAddress here = at("::", port);  // both families
     state_->tcp = Fd(::socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0));
@@ -150,6 +160,8 @@ EchoServer::~EchoServer() {
   uint64_t one = 1;
   if (::write(state_->stop.get(), &one, sizeof one) < 0) std::abort();
   state_->thread.join();
+  state_->tcp.reset();
+  if (state_->space) end_connections_in(state_->space.get());
 }
 
 }  // namespace pcompose::netns

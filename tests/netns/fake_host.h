@@ -30,8 +30,12 @@ std::string tcp_ask(int namespace_fd, const std::string& address, uint16_t port,
 std::string udp_ask(int namespace_fd, const std::string& address, uint16_t port,
                     const std::string& message, std::chrono::milliseconds patience = kPatience);
 
+// As Networks does before a namespace is given up: one whose last bytes nobody acknowledges any
+// more would keep its links for minutes.
+void end_connections_in(int namespace_fd);
+
 // Answers each client of a port in the namespace with "NAME PEER-ADDRESS" until it is destroyed.
-// TCP and UDP.
+// TCP and UDP. Ends the connections of its namespace, then.
 class EchoServer {
  public:
   EchoServer(int namespace_fd, uint16_t port, std::string name);

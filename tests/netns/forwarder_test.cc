@@ -126,6 +126,7 @@ TEST_F(ForwarderTest, HalfClosedConnectionsCarryAllBytesBack) {
   ::shutdown(fd.get(), SHUT_WR);
   EXPECT_TRUE(read_all(fd.get()) == sent);
   mirror.join();
+  end_connections_in(a.namespace_fd.get());
 }
 
 TEST_F(ForwarderTest, ConnectionsOutliveWhoMadeThePort) {
@@ -147,6 +148,7 @@ TEST_F(ForwarderTest, ConnectionsOutliveWhoMadeThePort) {
   ::shutdown(fd.get(), SHUT_WR);
   EXPECT_EQ(read_all(fd.get()), "still there");
   mirror.join();
+  end_connections_in(a.namespace_fd.get());
   next.remove(key_of(row));
   EXPECT_TRUE(test::eventually([&] { return !connect_to("::1", 8080); }));
   next.add(key_of(row), row, held_.at(0).socket);

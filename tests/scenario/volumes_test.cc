@@ -80,7 +80,7 @@ TEST_F(VolumesTest, AnImageIsMountedReadOnly) {
   compose(R"(services:
   w:
     image: busybox
-    command: sh -c 'ls /tools/busybox; ls /all/bin/sh; touch /tools/x; true'
+    command: sh -c 'ls /tools/busybox; ls /all/bin/sh; touch /tools/x 2>&1; true'
     volumes:
       - {type: image, source: busybox, target: /tools, image: {subpath: bin}}
       - {type: image, source: w, target: /all}
