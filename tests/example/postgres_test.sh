@@ -34,7 +34,11 @@ pcompose image load --name postgres "$work/images/postgres" > /dev/null
 connected=0
 for round in $(seq "$rounds"); do
   pcompose up -d --wait 2> "$work/up.log" || { cat "$work/up.log"; exit 1; }
-  answers=$(pcompose logs --no-log-prefix | grep -cx connected)
+  # A job that runs is what --wait waits for.
+  # shellcheck disable=SC2046
+  pcompose wait $(seq --format 'job%g' $together) > "$work/jobs" 2>&1 || true
+  answers=$(pcompose logs --no-log-prefix | grep -cx connected) || true
+  [ "$answers" = $together ] || { cat "$work/jobs"; pcompose ps -a; pcompose logs; }
   connected=$((connected + answers))
   pcompose down -v 2> /dev/null
 done
