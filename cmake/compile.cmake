@@ -46,7 +46,7 @@ function(pcompose_test name)
   target_link_libraries(${name} PRIVATE ${ARG_LINKS} GTest::gtest GTest::gmock GTest::gtest_main)
   set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests/bin)
   add_test(NAME ${name} COMMAND ${name})
-  set_tests_properties(${name} PROPERTIES LABELS ${ARG_LABEL} TIMEOUT 300)
+  set_tests_properties(${name} PROPERTIES LABELS ${ARG_LABEL} TIMEOUT 900)
 endfunction()
 
 # pcompose_fuzz(NAME SOURCES... LINKS...): replays the seeds as a test in every build; with PCOMPOSE_FUZZ also
@@ -71,5 +71,5 @@ function(pcompose_fuzz name)
   file(MAKE_DIRECTORY ${corpus})
   add_test(NAME ${name} COMMAND ${name} -max_total_time=5 -rss_limit_mb=1024 -timeout=5
                                 ${corpus} ${CMAKE_CURRENT_SOURCE_DIR}/${ARG_SEEDS})
-  set_tests_properties(${name} PROPERTIES LABELS fuzz TIMEOUT 120)
+  set_tests_properties(${name} PROPERTIES LABELS fuzz TIMEOUT 300)
 endfunction()
