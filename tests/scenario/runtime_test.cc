@@ -58,7 +58,7 @@ volumes: {data: {}}
   Child client = spawn(
       // crun hands the terminal over before it has a size, and its program does not wait for one.
       {.argv = {BIN "/pcompose", "exec", "w", "sh", "-c",
-                "test -t 0 && until stty size; do sleep 0.1; done; read x; exit 5"},
+                "test -t 0 && until stty size | grep .; do sleep 0.1; done; read x; exit 5"},
        .environment = current_environment(),
        .fds = {{slave, 0}, {slave, 1}, {slave, 2}},
        .session = Session::own,
