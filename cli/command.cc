@@ -36,15 +36,6 @@ const char* name_in_environment() {
   return named != nullptr && *named != '\0' ? named : nullptr;
 }
 
-// Who looks at a project, or takes it down, need not be able to bring it up.
-compose::Project load_what_is_there(const Globals& globals,
-                                    const std::vector<std::string>& services) {
-  compose::LoadOptions options = globals.load_options(services);
-  options.unsupported = compose::Unsupported::warn;
-  options.resolve_environment = false;
-  return compose::load(options, compose::DiskFiles());
-}
-
 json::object scope_of(const compose::Project& project) {
   json::array services, inactive, volumes;
   for (const auto& [name, service] : project.services) services.emplace_back(name);
@@ -63,6 +54,14 @@ bool says_yes(std::string value) {
 }
 
 }  // namespace
+
+compose::Project load_what_is_there(const Globals& globals,
+                                    const std::vector<std::string>& services) {
+  compose::LoadOptions options = globals.load_options(services);
+  options.unsupported = compose::Unsupported::warn;
+  options.resolve_environment = false;
+  return compose::load(options, compose::DiskFiles());
+}
 
 bool is_true(const compose::Project& project, const std::string& variable) {
   auto value = project.settings.find(variable);

@@ -38,6 +38,11 @@ struct Globals {
 compose::Project load_project(const Globals& globals,
                               const std::vector<std::string>& services = {});
 
+// For who looks at a project, takes it down or moves its images, and need not be able to bring it
+// up: without what pcompose cannot do, without env files, and without warnings.
+compose::Project load_what_is_there(const Globals& globals,
+                                    const std::vector<std::string>& services = {});
+
 // An environment variable that says yes.
 bool is_true(const char* variable);
 // … in the environment or in the project's .env.

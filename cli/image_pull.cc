@@ -25,9 +25,9 @@ size_t terminal_rows() {
 std::string result_line(const std::string& name, const engine::ImageResult& result) {
   using Outcome = engine::ImageResult::Outcome;
   const char* word = result.outcome == Outcome::pulled    ? "Pulled"
-                     : result.outcome == Outcome::current ? "Up to date"
+                     : result.outcome == Outcome::current ? "Pulled (was up to date)"
                                                           : "Error";
-  std::string line = fmt::format(" Image {}  {}", name, word);
+  std::string line = fmt::format(" Image {} {}", name, word);
   return result.outcome == Outcome::failed ? line + ": " + result.error : line;
 }
 
@@ -44,7 +44,7 @@ PullProgress::PullProgress(Style style, std::vector<std::string> images, Directi
     : style_(style), direction_(direction), images_(std::move(images)) {
   if (style_ == Style::quiet) return;
   const char* word = direction_ == Direction::pull ? "Pulling" : "Pushing";
-  for (const std::string& name : images_) fmt::print(stderr, " Image {}  {}\n", name, word);
+  for (const std::string& name : images_) fmt::print(stderr, " Image {} {}\n", name, word);
 }
 
 const char* PullProgress::moving() const {
@@ -92,13 +92,12 @@ void PullProgress::layer(const std::string& digest, LayerState state, int64_t re
   if (state == LayerState::downloading && taken.count() > 0.05)
     layer.rate = static_cast<double>(received) / taken.count();
   std::string id = digest.substr(0, 12);
-  if (changed && state == LayerState::present) print(fmt::format(" {}  Already exists", id));
+  if (changed && state == LayerState::present) print(fmt::format(" {} Already exists", id));
   if (changed && state == LayerState::skipped)
-    print(fmt::format(" {}  Skipped: it may not be distributed", id));
-  if (changed && state == LayerState::done)
-    print(fmt::format(" {}  Done  {}", id, megabytes(size)));
+    print(fmt::format(" {} Skipped: it may not be distributed", id));
+  if (changed && state == LayerState::done) print(fmt::format(" {} Done {}", id, megabytes(size)));
   if (changed && state == LayerState::downloading && style_ == Style::lines)
-    print(fmt::format(" {}  {}  {}", id, moving(), megabytes(size)));
+    print(fmt::format(" {} {} {}", id, moving(), megabytes(size)));
   redraw(changed);
 }
 
@@ -106,7 +105,7 @@ void PullProgress::image(const engine::ImageResult& result) {
   std::string line = result_line(images_.at(result.index), result);
   bool pushed =
       direction_ == Direction::push && result.outcome == engine::ImageResult::Outcome::pulled;
-  print(pushed ? fmt::format(" Image {}  Pushed", images_.at(result.index)) : line);
+  print(pushed ? fmt::format(" Image {} Pushed", images_.at(result.index)) : line);
   redraw(true);
 }
 
@@ -177,9 +176,23 @@ std::string policy_of_pull(const compose::Service& service, const PullFlags& fla
   return normal.ends_with(":latest") ? "always" : "missing";
 }
 
+// What is not pulled, and why, in docker compose's words.
+void tell_skipped(const compose::Project& project,
+                  const std::vector<scheduler::NeededImage>& needed) {
+  std::set<std::string> told;
+  for (const auto& image : needed) told.insert(image.wish.reference);
+  for (const auto& [name, service] : project.services) {
+    if (service.image.empty()) {
+      fmt::print(stderr, " Service {} Skipped No image to be pulled\n", name);
+    } else if (service.pull_policy == "missing" && told.insert(service.image).second) {
+      fmt::print(stderr, " Image {} Skipped Image is already present locally\n", service.image);
+    }
+  }
+}
+
 int pull(const Globals& globals, const PullFlags& flags) {
   compose::Project project = select_services(
-      load_project(globals, flags.services), flags.services,
+      load_what_is_there(globals, flags.services), flags.services,
       flags.include_deps ? compose::Dependencies::with : compose::Dependencies::without);
   for (auto& [name, service] : project.services) {
     if (service.image.empty()) continue;
@@ -188,6 +201,7 @@ int pull(const Globals& globals, const PullFlags& flags) {
   }
   Roots roots = Roots::from_environment();
   auto needed = scheduler::images_needed(roots, project, "").to_pull;
+  if (!flags.quiet) tell_skipped(project, needed);
   std::vector<engine::ImageWish> wishes;
   std::vector<std::string> names;
   for (const auto& image : needed) {
@@ -203,6 +217,7 @@ int pull(const Globals& globals, const PullFlags& flags) {
                         names);
   auto results = scheduler::pull_images(roots, wishes, progress);
   bool failed = false;
+  std::string to_build;
   for (size_t i = 0; i < results.size(); ++i) {
     if (results[i].outcome != engine::ImageResult::Outcome::failed) continue;
     const auto& service = project.services.at(needed[i].services.front());
@@ -214,6 +229,13 @@ int pull(const Globals& globals, const PullFlags& flags) {
                    .str(),
                flags.ignore_failures ? " [ignored]" : "");
     failed = true;
+    if (service.build) to_build += " " + service.name;
+  }
+  if (!to_build.empty() && flags.ignore_failures) {
+    fmt::print(
+        stderr,
+        "Some service image(s) must be built from source by running:\n    pcompose build{}\n",
+        to_build);
   }
   return failed && !flags.ignore_failures ? 1 : 0;
 }

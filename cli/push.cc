@@ -35,7 +35,7 @@ std::vector<Wanted> wanted_images(const compose::Project& project) {
   };
   for (const auto& [name, service] : project.services) {
     if (!service.build || service.image.empty()) {
-      fmt::print(stderr, " Service {}  Skipped\n", name);
+      fmt::print(stderr, " Service {} Skipped\n", name);
       continue;
     }
     add(service, service.image);
@@ -53,11 +53,8 @@ void complain(const Wanted& wanted, const engine::ImageResult& result, bool igno
 }
 
 int push(const Globals& globals, const PushFlags& flags) {
-  // Whoever pushes need not be able to run it.
-  compose::LoadOptions options = globals.load_options(flags.services);
-  options.unsupported = compose::Unsupported::warn;
   compose::Project project = select_services(
-      compose::load(options, compose::DiskFiles()), flags.services,
+      load_what_is_there(globals, flags.services), flags.services,
       flags.include_deps ? compose::Dependencies::with : compose::Dependencies::without);
   std::vector<Wanted> wanted = wanted_images(project);
   std::vector<engine::PushWish> wishes;

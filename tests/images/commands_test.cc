@@ -95,8 +95,8 @@ TEST_F(Commands, PushOfServices) {
                     "  lost:\n    image: {0}/lost:1\n    build: .\n",
                     registry.host()));
   Ended one = expect(0, {"push", "app", "db"});
-  EXPECT_THAT(one.err, HasSubstr("Service db  Skipped"));
-  EXPECT_THAT(one.err, HasSubstr("app:1  Pushed"));
+  EXPECT_THAT(one.err, HasSubstr("Service db Skipped"));
+  EXPECT_THAT(one.err, HasSubstr("app:1 Pushed"));
   for (const char* name : {"/app:1", "/other:2"})
     run_program({"skopeo", "inspect", "--tls-verify=false", "docker://" + registry.host() + name});
   EXPECT_THAT(expect(1, {"push"}).err, HasSubstr("no such image"));
@@ -115,12 +115,14 @@ TEST_F(Commands, PullOfServices) {
   write("compose.yaml",
         fmt::format("services:\n  app:\n    image: {0}/app:1\n    depends_on: [dep]\n"
                     "  dep:\n    image: {0}/dep:1\n  lost:\n    image: {0}/lost:1\n"
-                    "  kept:\n    image: {0}/kept:1\n    pull_policy: never\n",
+                    "  kept:\n    image: {0}/kept:1\n    pull_policy: never\n"
+                    "  source:\n    build: .\n"
+                    "  both:\n    image: {0}/both:1\n    build: .\n",
                     registry.host()));
   auto has = [&](const std::string& name) {
     return store_.find(registry.host() + name).has_value();
   };
-  EXPECT_THAT(expect(0, {"pull", "app"}).err, HasSubstr("app:1  Pulled"));
+  EXPECT_THAT(expect(0, {"pull", "app"}).err, HasSubstr("app:1 Pulled"));
   EXPECT_FALSE(has("/dep:1"));
   Ended quiet = expect(0, {"pull", "--quiet", "--include-deps", "app"});
   EXPECT_EQ(quiet.out + quiet.err, "");
@@ -128,7 +130,12 @@ TEST_F(Commands, PullOfServices) {
   Ended failed = expect(1, {"pull"});
   EXPECT_THAT(failed.err, HasSubstr("compose.yaml:8:12: services.lost.image: "));
   EXPECT_THAT(failed.err, testing::Not(HasSubstr("kept")));
-  EXPECT_THAT(expect(0, {"pull", "--ignore-pull-failures"}).err, HasSubstr("[ignored]"));
+  EXPECT_THAT(failed.err, HasSubstr("Service source Skipped No image to be pulled"));
+  Ended ignored = expect(0, {"pull", "--ignore-pull-failures", "--policy", "missing"});
+  EXPECT_THAT(ignored.err, HasSubstr("[ignored]"));
+  EXPECT_THAT(ignored.err, HasSubstr("app:1 Skipped Image is already present locally"));
+  EXPECT_THAT(ignored.err, HasSubstr("built from source by running:\n    pcompose build both\n"));
+  EXPECT_THAT(expect(0, {"pull", "app"}).err, HasSubstr("app:1 Pulled"));
   EXPECT_THAT(expect(0, {"--dry-run", "pull"}).out, HasSubstr("app:1"));
   Ended missing = expect(0, {"--dry-run", "pull", "--policy", "missing"});
   EXPECT_THAT(missing.out, testing::Not(HasSubstr("app:1")));

@@ -67,6 +67,7 @@ TEST_F(PullTest, WithBasicAuthentication) {
   layout("app", {100'000});
   registry.push(directory_ / "app", "app");
   ImageResult refused = pull(registry.host() + "/app");
+  EXPECT_THAT(refused.error, HasSubstr("pull access denied for app: "));
   EXPECT_THAT(refused.error, HasSubstr("without a login"));
   EXPECT_THAT(refused.hint, HasSubstr("pcompose login"));
   write("auth.json", login(registry.host(), "dGVzdGVyOndyb25n"));  // tester:wrong

@@ -18,6 +18,7 @@ namespace pcompose::engine {
 namespace {
 
 constexpr long kUnauthorized = 401;
+constexpr long kForbidden = 403;
 constexpr int64_t kMoreThanATrickle = 1 << 20;  // what excuses a silence after it
 constexpr const char* kManifestTypes =
     "Accept: application/vnd.oci.image.index.v1+json, "
@@ -108,29 +109,45 @@ Receiver::Take RingReceiver::take(const HttpHead& head, std::string_view piece) 
 // Counts what failed in a row, and waits in between.
 class Repository::Attempts {
  public:
-  explicit Attempts(const RetryPolicy& policy) : policy_(policy) {}
+  Attempts(const RetryPolicy& policy, Access access) : policy_(policy), access_(access) {}
   void progress() { failed_ = 0; }
 
-  // Throws registry_error() where another attempt makes no sense.
+  // Throws failure() where another attempt makes no sense.
   Task<> next(const HttpResult& result, const ImageSource& source, const std::string& what) {
     // Most often such a name is wrong; a name server that did not answer is asked again soon. A
     // silence has been waited for long enough already.
     bool once_more =
         result.code == CURLE_COULDNT_RESOLVE_HOST || result.code == CURLE_OPERATION_TIMEDOUT;
     int attempts = once_more ? std::min(policy_.attempts, 2) : policy_.attempts;
-    if (!is_transient(result) || ++failed_ >= attempts) throw registry_error(result, source, what);
+    if (!is_transient(result) || ++failed_ >= attempts) throw failure(result, source, what);
     auto wait = policy_.longest_wait;
     if (failed_ < 16) wait = std::min(wait, policy_.first_wait * (1 << (failed_ - 1)));
     // Clients that failed together should not come back together.
     static thread_local std::minstd_rand random{std::random_device()()};
     wait = wait / 2 + std::chrono::milliseconds(random() % static_cast<unsigned>(wait.count() + 1));
     auto asked = retry_after(result.head, std::chrono::system_clock::now());
-    if (asked && *asked > policy_.longest_retry_after) throw registry_error(result, source, what);
+    if (asked && *asked > policy_.longest_retry_after) throw failure(result, source, what);
     co_await sleep_for(asked ? std::max<std::chrono::milliseconds>(*asked, wait) : wait);
   }
 
  private:
+  // A registry does not say whether it has no such repository or does not show it: docker's words
+  // are for both, and programs look for them.
+  [[nodiscard]] Error failure(const HttpResult& result, const ImageSource& source,
+                              const std::string& what) const {
+    Error error = registry_error(result, source, what);
+    long status = result.code == CURLE_OK ? result.head.status : 0;
+    constexpr std::string_view kOfficial = "library/";
+    std::string_view name = source.path;
+    if (name.starts_with(kOfficial)) name.remove_prefix(kOfficial.size());
+    if (access_ == Access::pull && !name.empty() &&
+        (status == kUnauthorized || status == kForbidden))
+      error.add(fmt::format("pull access denied for {}", name));
+    return error;
+  }
+
   RetryPolicy policy_;
+  Access access_;
   int failed_ = 0;
 };
 
@@ -162,7 +179,7 @@ Task<HttpResult> Repository::ping(const std::string& scheme) {
 // A registry on this machine, or one that is configured insecure, may speak http alone. One that
 // speaks TLS is never asked without.
 Task<> Repository::find_scheme() {
-  Attempts attempts(policy_);
+  Attempts attempts(policy_, access_);
   while (scheme_.empty()) {
     HttpResult secure = co_await ping("https");
     if (secure.code == 0) {
@@ -185,12 +202,12 @@ Task<> Repository::find_scheme() {
 }
 
 Task<std::string> Repository::fetch_token(const HttpRequest& request) {
-  Attempts attempts(policy_);
+  Attempts attempts(policy_, access_);
   for (;;) {
     HttpResult result = co_await transfers_.perform(request, nullptr);
     if (is_success(result)) co_return read_token(result.body);
     // Its refusals of a password have many numbers; they mean one thing.
-    if (result.code == 0 && (result.head.status == 400 || result.head.status == 403))
+    if (result.code == 0 && (result.head.status == 400 || result.head.status == kForbidden))
       result.head.status = kUnauthorized;
     co_await attempts.next(result, source_, source_.path);
   }
@@ -278,7 +295,7 @@ Task<HttpResult> Repository::attempt(HttpRequest request) {
 
 Task<HttpResult> Repository::exchange(HttpRequest request, Receiver* receiver, std::string what,
                                       long also) {
-  Attempts attempts(policy_);
+  Attempts attempts(policy_, access_);
   for (;;) {
     HttpResult result = co_await authorised(request, receiver);
     bool expected = result.code == 0 && also != 0 && result.head.status == also;
@@ -342,7 +359,7 @@ Task<> Repository::blob(const std::string& digest, int64_t size, ByteRing& ring,
       if (still && still->resume) still->resume();
     });
   });
-  Attempts attempts(policy_);
+  Attempts attempts(policy_, access_);
   while (receiver.received() < size) {
     HttpRequest request;
     prepare(request, source_.path + "/blobs/" + digest);
