@@ -14,6 +14,7 @@
 #include "engine/namespaces.h"
 #include "engine/output/log_tail.h"
 #include "netns/network_store.h"
+#include "scheduler/container_labels.h"
 #include "scheduler/pod_id.h"
 #include "volumes/volumes.h"
 
@@ -116,13 +117,14 @@ std::vector<ContainerView> view_project(const Roots& roots, const std::string& p
   auto rows = held_rows(store, roots.project_run(project), project);
   SQLite::Transaction snapshot(db.get());  // locks once, not for each question
   NetworkFacts networks(network_rows);
+  ProjectRow of_project = store.project(project).value_or(ProjectRow{});
   std::map<std::string, std::optional<engine::Image>> known;  // by id
   for (auto& held : rows) {
     ContainerView view;
     view.row = std::move(held.row);
     view.unsettled = held.unsettled;
     compose::Service service = compose::service_from_json(json::parse(view.row.service_json));
-    view.labels = service.labels;
+    view.labels = container_labels(view.row, service, of_project);
     for (const auto& m : service.volumes) {
       bool named = m.type == compose::MountType::volume && !m.source.empty();
       if (named) view.volumes.insert(m.source);

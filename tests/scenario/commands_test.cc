@@ -41,6 +41,20 @@ TEST_F(CommandsTest, StopStartRestartKeepTheContainer) {
   EXPECT_NE(unknown.err.find("no such service: wbe"), std::string::npos);
 }
 
+TEST_F(CommandsTest, PsHasTheLabelsOfDockerCompose) {
+  compose(kPair);
+  expect(0, {"up", "-d"});
+  auto label = [&](const std::string& name) {
+    return expect(0, {"ps", "--format", "{{.Label \"com.docker.compose." + name + "\"}}", "web"})
+        .out;
+  };
+  EXPECT_EQ(label("service") + label("oneoff") + label("container-number"), "web\nFalse\n1\n");
+  EXPECT_EQ(label("depends_on"), "db:service_started:true\n");
+  EXPECT_EQ(label("project.config_files"), file("compose.yaml") + "\n");
+  EXPECT_EQ("web " + label("config-hash"), expect(0, {"config", "--hash", "web"}).out);
+  EXPECT_TRUE(label("image").starts_with("sha256:")) << label("image");
+}
+
 TEST_F(CommandsTest, CreateStartsNothingAndStartNeedsAContainer) {
   compose(kPair);
   expect(0, {"create", "db"});
