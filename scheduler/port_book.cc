@@ -169,6 +169,11 @@ Task<std::vector<MovedPort>> PortBook::reserve(std::string container_name,
   co_return moved;
 }
 
+void PortBook::release_all() {
+  for (const auto& [key, sockets] : held_) drop(key, sockets);
+  held_.clear();
+}
+
 uint16_t PortBook::port_of(const std::string& container_name, const compose::Port& port) const {
   auto it = held_.find(key_of(container_name, port));
   return it == held_.end() ? port.published.value_or(0) : it->second.front().port;

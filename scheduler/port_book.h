@@ -42,6 +42,9 @@ class PortBook {
   void release(const std::string& container_name,
                const std::optional<compose::Service>& successor = std::nullopt);
 
+  // Before the supervisor ends: its successor, which has another keeper, may want them at once.
+  void release_all();
+
   // From and to the keeper: a descriptor called "p/<key>".
   void restore(const std::string& key, Fd socket);
   void hand_to_keeper();

@@ -298,6 +298,7 @@ bool Supervisor::may_end() {
   if (directory && ::flock(directory.get(), LOCK_EX | LOCK_NB) != 0) return false;
   if (somebody_waits()) return false;
   store_.flush();
+  ports_.release_all();
   // Before the next one can begin: killed from here on, we must not be started again beside it.
   keeper_->quit();
   std::error_code gone;

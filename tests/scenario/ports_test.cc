@@ -179,6 +179,15 @@ TEST_F(PortsTest, AConnectionInMidTransferHoldsNothing) {
   ::usleep(300'000);  // until the windows are full
 }
 
+// Where nothing runs any more the supervisor goes, and the next one has another keeper.
+TEST_F(PortsTest, TheNextSupervisorFindsThemFree) {
+  compose("services:\n  job: {image: busybox, command: 'true', ports: ['18080:80', '18081:81']}\n");
+  for (useconds_t i = 0; i < 60; ++i) {
+    expect(0, {"up", "-d"});
+    ::usleep(i % 10 * 10'000);
+  }
+}
+
 TEST_F(PortsTest, ServicesFindEachOtherByName) {
   compose(R"(services:
   db: {image: busybox, command: nc -ll -p 5432 -e echo data, stop_grace_period: 0s, networks: {default: {aliases: [store]}}}
